@@ -1,0 +1,124 @@
+"""What a model needs from a caller: its panel, its covariates, its gates and its intended use.
+
+A `Panel` is built by the registry from one manifest and is all the domain ever sees of a model. It holds no number of
+the model itself. Everything here is immutable and was checked when the manifest was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What a model version wants done with a result that is not a plain number in range."""
+
+    REFUSE = "refuse"
+    SUBSTITUTE = "substitute"
+    IMPUTE = "impute"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An action and, for `substitute` and `impute`, the locked value in the analyte's panel unit."""
+
+    action: Action
+    value: float | None = None
+
+
+REFUSE = Rule(Action.REFUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelAnalyte:
+    """One analyte of a panel; all values are in `unit`.
+
+    `accession` is the catalogue's (MIMAT or UniProt); `name` is shown to people; `low` and `high` bound the plausible
+    range, both included. `lob`, `lod` and `loq` follow CLSI EP17-A2; `upper_limit` ends the reportable range.
+    `nondetect_codes` are values an instrument writes for "not detected" (a Cq of 35, say) and are never measurements.
+    The four rules say what happens below LoQ, above the upper limit, when not detected, and when absent otherwise.
+    `molar_mass` (g/mol) is given only where a mass and a molar unit may meet.
+    """
+
+    accession: str
+    name: str
+    kind: str
+    unit: str
+    low: float
+    high: float
+    required: bool = True
+    molar_mass: Decimal | None = None
+    lob: float | None = None
+    lod: float | None = None
+    loq: float | None = None
+    upper_limit: float | None = None
+    nondetect_codes: tuple[float, ...] = ()
+    below_loq: Rule = REFUSE
+    above_upper: Rule = REFUSE
+    not_detected: Rule = REFUSE
+    absent: Rule = REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class PanelCovariate:
+    """One covariate: a number in `unit` between `low` and `high` (both included), or a binary 0/1."""
+
+    name: str
+    title: str
+    unit: str
+    binary: bool
+    low: float
+    high: float
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """Limits of one quality gate: where it flags, where it fails, whether the model requires it, and their source.
+
+    `expected` is the centre of a window gate (the expected Cq of a spike-in), `analyte` the accession it looks at.
+    A limit of None never triggers. Which side of a limit is bad belongs to the gate, see `quality.py`.
+    """
+
+    required: bool
+    flag: float | None
+    fail: float | None
+    source: str
+    expected: float | None = None
+    analyte: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntendedUse:
+    """Who and what the model was made for. Ages are completed or decimal years, both bounds included.
+
+    `specimen_types`, `anticoagulants`, `isolation_methods` and `sexes` list what is accepted; an input that is not
+    listed is refused, and so is an omitted one unless everything the contract knows is accepted.
+    """
+
+    specimen_types: tuple[str, ...]
+    anticoagulants: tuple[str, ...]
+    isolation_methods: tuple[str, ...]
+    sexes: tuple[str, ...]
+    age_min_years: float
+    age_max_years: float
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All that one model version needs: `analytes` then `covariates` is the column order of every matrix scored."""
+
+    model_name: str
+    model_version: str
+    analytes: tuple[PanelAnalyte, ...]
+    covariates: tuple[PanelCovariate, ...]
+    max_substitutions: int
+    gates: Mapping[str, GateLimits]
+    intended_use: IntendedUse
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Column codes in panel order: accessions, then covariate names."""
+        return tuple(a.accession for a in self.analytes) + tuple(c.name for c in self.covariates)

@@ -1,0 +1,60 @@
+"""The result of scoring one specimen: value, kind, category and contributions, and the answer's stored form.
+
+A score is re-derivable: `value` is the inverse `link` of `baseline` plus the sum of the contributions' `term`s, added
+in the order shown. Numbers are full doubles; `display` is the only rounding, and only for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One answer category: it holds where `value COMPARATOR cut_point` is true."""
+
+    code: str
+    label: str
+    cut_point: float
+    comparator: str
+    indeterminate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One additive term: what was submitted (`value` in `unit`; None where a rule supplied the value), the `used`
+    value after normalisation, and `term` = coefficient times `used`, on the link's scale."""
+
+    input: str
+    code: str
+    name: str
+    value: float | None
+    unit: str
+    used: float
+    term: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One score. `kind` is `probability` or `index`; `link` is `logit` or `identity`; `interval` is None where the
+    version locks no covariance; `raw` is the value before a named calibration step, else None."""
+
+    value: float
+    kind: str
+    link: str
+    baseline: float
+    contributions: tuple[Contribution, ...] | None
+    category: Category | None
+    interval: dict[str, Any] | None = None
+    raw: float | None = None
+
+    @property
+    def explanation(self) -> str:
+        """`additive` where the contributions add up to the score, else `not_additive`."""
+        return "not_additive" if self.contributions is None else "additive"
+
+
+def display(value: float, digits: int = 3) -> str:
+    """`value` rounded for people, in cards and on terminals; never for storage or for programs."""
+    return f"{value:.{digits}f}"

@@ -1,0 +1,192 @@
+"""Every error the service can answer with, under two roots.
+
+`InputRejected`: what the caller sent is wrong, and the caller can mend it.
+`SystemFault`: the caller did nothing wrong; the environment, the storage or the operator has to act.
+
+Rules:
+1. An error class carries its `code` and its HTTP status; one place (`api/problems.py`) turns it into an answer, one
+   (`cli.py`) into an exit status.
+2. No message, remedy or pointer ever holds a value that was submitted: analytes appear as catalogue accessions,
+   unknown fields are pointed at by their parent, measurements by their index.
+3. An error that came from several places lists them all in `problems`, never only the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input.
+
+    `pointer` is an RFC 6901 JSON pointer into the submitted document ("" is the document itself); `code` is stable
+    and for programs; `message` says what is wrong, `remedy` what to send instead; `analyte` is a catalogue accession.
+    """
+
+    pointer: str
+    code: str
+    message: str
+    remedy: str
+    analyte: str | None = None
+
+
+class ServiceError(Exception):
+    """Root of all errors of the service: `code`, HTTP status, message, remedy and the single problems found."""
+
+    code: ClassVar[str] = "error"
+    http_status: ClassVar[int] = 500
+    title: ClassVar[str] = "Error"
+
+    def __init__(self, message: str, remedy: str = "", problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.problems = tuple(problems)
+
+
+class InputRejected(ServiceError):
+    """The input is wrong; nothing was stored. `problems` holds every problem that was found."""
+
+    code = "input_rejected"
+    http_status = 422
+    title = "The input was rejected"
+
+
+class MalformedBody(InputRejected):
+    """The body is not UTF-8, not JSON, or repeats a key: nothing else could be checked."""
+
+    code = "malformed_body"
+    http_status = 400
+    title = "The body could not be read"
+
+
+class Unauthenticated(InputRejected):
+    """No key, an unknown key or a revoked key: the three are not told apart."""
+
+    code = "unauthenticated"
+    http_status = 401
+    title = "A valid API key is required"
+
+
+class ScopeMissing(InputRejected):
+    """The key is valid, but does not have the scope the route asks for."""
+
+    code = "scope_missing"
+    http_status = 403
+    title = "The API key lacks a scope"
+
+
+class NotFound(InputRejected):
+    """The thing named does not exist."""
+
+    code = "not_found"
+    http_status = 404
+    title = "Not found"
+
+
+class ModelNotFound(NotFound):
+    """The model name, its version or its alias is not in the registry."""
+
+    code = "model_not_found"
+    title = "Unknown model, version or alias"
+
+
+class Conflict(InputRejected):
+    """The request is at odds with the present state; the message names the state found."""
+
+    code = "conflict"
+    http_status = 409
+    title = "Conflict with the present state"
+
+
+class VersionNotInForce(Conflict):
+    """The exact version exists, but its state does not let it answer."""
+
+    code = "version_not_in_force"
+    title = "The version cannot answer in its present state"
+
+
+class RequestInProgress(Conflict):
+    """The same idempotency key is being processed right now."""
+
+    code = "request_in_progress"
+    title = "The same request is still running"
+
+
+class BodyTooLarge(InputRejected):
+    """The body is larger than the limit."""
+
+    code = "body_too_large"
+    http_status = 413
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(InputRejected):
+    """The content type is not one this route reads."""
+
+    code = "unsupported_media_type"
+    http_status = 415
+    title = "Unsupported content type"
+
+
+class IdempotencyMismatch(InputRejected):
+    """The idempotency key was used before with another body."""
+
+    code = "idempotency_mismatch"
+    title = "The idempotency key belongs to another body"
+
+
+class ArtifactRejected(InputRejected):
+    """An artifact failed a check; it is not loaded, and whatever served before keeps serving."""
+
+    code = "artifact_rejected"
+    title = "The artifact was rejected"
+
+
+class SystemFault(ServiceError):
+    """The environment is at fault, not the caller. `retry_after` (seconds) is set where trying again may help."""
+
+    code = "system_fault"
+    http_status = 503
+    title = "The service cannot answer now"
+    retry_after: ClassVar[int | None] = None
+
+
+class StorageUnavailable(SystemFault):
+    """The database did not confirm the write or could not be read: nothing was acknowledged."""
+
+    code = "storage_unavailable"
+    title = "The database is not available"
+    retry_after = 1
+
+
+class Overloaded(SystemFault):
+    """The queue in front of the database is full; nothing was taken in."""
+
+    code = "overloaded"
+    title = "Too many requests are waiting"
+    retry_after = 1
+
+
+class NoActiveModel(SystemFault):
+    """No version of the model is in force, so nothing may be scored with it."""
+
+    code = "no_active_model"
+    title = "No version of the model is in force"
+
+
+class UnsafeConfiguration(SystemFault):
+    """The settings are not safe or not complete; the service refuses to start and lists every reason."""
+
+    code = "unsafe_configuration"
+    title = "The service refuses to start"
+
+
+class SchemaOutdated(SystemFault):
+    """The database schema is not the one this release needs."""
+
+    code = "schema_outdated"
+    title = "The database schema is not current"
