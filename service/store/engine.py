@@ -20,7 +20,8 @@ from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import URL, Connection, CursorResult, Engine, Select, create_engine, event, make_url
+from sqlalchemy import URL, Connection, CursorResult, Engine, Select, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.base import Executable
 
@@ -54,6 +55,12 @@ class WriteConnection(ReadConnection):
     def execute(self, statement: Executable) -> CursorResult[*Rows]:
         """Run any statement."""
         return self.sqlalchemy.execute(statement)
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT in the dialect of this database, for statements with ON CONFLICT."""
+        if self.sqlalchemy.dialect.name == "sqlite":
+            return sqlite.insert(table)
+        return postgresql.insert(table)
 
 
 class Database:
