@@ -190,3 +190,25 @@ class SchemaOutdated(SystemFault):
 
     code = "schema_outdated"
     title = "The database schema is not current"
+
+
+class LogNotOpen(SystemFault):
+    """No audit log is open, so nothing can be recorded."""
+
+    code = "log_not_open"
+    title = "No audit log is open"
+
+
+class AuditWouldBeLost(SystemFault):
+    """A schema downgrade would drop audit entries; it was refused and changed nothing."""
+
+    code = "audit_would_be_lost"
+    title = "The audit log would be lost"
+
+
+class ShuttingDown(SystemFault):
+    """The service takes nothing in, because it is about to stop; nothing was stored."""
+
+    code = "shutting_down"
+    title = "The service is shutting down"
+    retry_after = 1

@@ -1,0 +1,190 @@
+"""Entries of the audit log: what is recorded, the bytes that are hashed, and the salted commitments inside them.
+
+The rules:
+
+1. An entry is one JSON object with the keys `v, kind, at, actor, site, record, model, model_digest, in, out, prior,
+   reason`, all of them always present; what does not apply is null.
+2. Its bytes are RFC 8785 (JSON Canonicalization Scheme) restricted to printable ASCII strings, integers within
+   +-(2**53 - 1), booleans and null. Keys are sorted, there is no white space. Anything else, a float above all, is
+   refused with ValueError: what every language writes in the same way can be verified in every language.
+3. The stored bytes are the bytes that are hashed. They are shorter than 64 KiB.
+4. `leaf = SHA-256(0x00 || entry)` (RFC 6962, section 2.1).
+5. `in` and `out` commit to the stored request and answer: `SHA-256("exoscore/commit/v1" || 0x00 || salt || bytes)` in
+   lower-case hex. The salt has 32 random bytes and stays with the row: when an erasure deletes it, nobody can guess
+   from the entry what was committed to.
+6. `at` is RFC 3339 in UTC with microseconds, 27 characters, so that times sort as text.
+7. An entry holds no identifier of a subject, no hash of one and no score: `actor` is the id of a key or person or a
+   part of the system, never a name; `reason` is a code of a closed list, never free text.
+
+A worked example. The salt is 32 times 0x01, the request `{}` and the answer `{"id":1}`:
+
+    commitment(salt, request) = bbeb8fdc439a5e3035f1fdbe3b398e01ad326745c362319d436c120693116a3b
+    commitment(salt, answer)  = bdbf8894b61469906d9153860b36f6be006147ca0a4d2404d4c3d28a93e62253
+
+and the entry of that score, recorded for the key `k1` at the site `default`, is these bytes in one line (broken here):
+
+    {"actor":"key:k1","at":"2026-11-23T05:51:19.123456Z",
+     "in":"bbeb8fdc439a5e3035f1fdbe3b398e01ad326745c362319d436c120693116a3b","kind":"score.reported",
+     "model":"tb-exosomal-mirna@1.0.0",
+     "model_digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000",
+     "out":"bdbf8894b61469906d9153860b36f6be006147ca0a4d2404d4c3d28a93e62253","prior":null,"reason":null,
+     "record":"018f0000-0000-7000-8000-000000000001","site":"default","v":1}
+
+    leaf_hash(entry) = 0c19ea0d0f1993422dd3bdec5ebc4540d4167240c86c55bcafa774a02c9c00e6
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+VERSION: Final = 1
+"""`v` of every entry written by this release."""
+
+MAX_ENTRY_BYTES: Final = 65_535
+"""Longest entry: entry bundles of the C2SP tlog-tiles export give a length 16 bits."""
+
+MAX_INTEGER: Final = 2**53 - 1
+"""Largest integer that RFC 8785 lets every reader keep exact (IEEE 754 binary64)."""
+
+SALT_BYTES: Final = 32
+
+KINDS: Final = frozenset({
+    "log.opened",
+    "score.reported", "score.withheld", "score.amended", "score.retracted", "score.read",
+    "batch.opened", "batch.chunk", "batch.closed",
+    "model.registered", "model.verified", "model.approved", "model.promoted", "model.retired", "model.rejected",
+    "subject.erased", "access.denied",
+    "key.created", "key.revoked", "key.rotated",
+    "config.changed", "clock.regressed",
+})  # fmt: skip
+"""What can be recorded."""
+
+REASONS: Final = frozenset({
+    "measurement_corrected", "demographics_corrected", "specimen_corrected", "other",
+    "wrong_subject", "wrong_specimen", "assay_failure", "entered_in_error",
+    "subject_request", "retention_expired", "legal_order",
+})  # fmt: skip
+"""Codes of amendment, retraction and erasure."""
+
+_PREFIX = b"exoscore/commit/v1\x00"
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+_PRINTABLE = re.compile(r"[ -~]*")
+_ACTOR = re.compile(r"(key|person):[!-~]+|system:(bundled|cli|service)")
+_COMMITMENT = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """The entry that this one amends or retracts: the origin of its log and its index there."""
+
+    origin: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `at` is aware; `record` is the id of what it happened to; `in_` and `out` are
+    commitments; `model` is `name@version`. Raises ValueError where a field breaks a rule of this module."""
+
+    kind: str
+    at: datetime
+    actor: str
+    site: str
+    record: str | None = None
+    model: str | None = None
+    model_digest: str | None = None
+    in_: str | None = None
+    out: str | None = None
+    prior: Prior | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.kind in KINDS, "kind")
+        _require(_ACTOR.fullmatch(self.actor) is not None, "actor")
+        _require(self.reason is None or self.reason in REASONS, "reason")
+        _require(self.model_digest is None or _DIGEST.fullmatch(self.model_digest) is not None, "model_digest")
+        _require(self.in_ is None or _COMMITMENT.fullmatch(self.in_) is not None, "in")
+        _require(self.out is None or _COMMITMENT.fullmatch(self.out) is not None, "out")
+
+    def encode(self) -> bytes:
+        """The bytes that are stored and hashed (rules 1 to 3)."""
+        prior = None if self.prior is None else {"origin": self.prior.origin, "index": self.prior.index}
+        encoded = canonical_json(
+            {
+                "v": VERSION,
+                "kind": self.kind,
+                "at": timestamp(self.at),
+                "actor": self.actor,
+                "site": self.site,
+                "record": self.record,
+                "model": self.model,
+                "model_digest": self.model_digest,
+                "in": self.in_,
+                "out": self.out,
+                "prior": prior,
+                "reason": self.reason,
+            }
+        )
+        _require(len(encoded) <= MAX_ENTRY_BYTES, "length")
+        return encoded
+
+
+def canonical_json(value: object) -> bytes:
+    """`value` in the alphabet of rule 2, as RFC 8785 writes it. Raises ValueError for anything outside of it."""
+    _require_canonical(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def timestamp(at: datetime) -> str:
+    """An aware time as `2026-11-23T05:51:19.123456Z`. Raises ValueError for a time without a zone."""
+    _require(at.utcoffset() is not None, "at")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_timestamp(text: str) -> datetime:
+    """The inverse of `timestamp`. Raises ValueError for any other form."""
+    at = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    _require(timestamp(at) == text, "at")
+    return at
+
+
+def commitment(salt: bytes, data: bytes) -> str:
+    """The commitment of rule 5, in hex. Raises ValueError for a salt of another length."""
+    _require(len(salt) == SALT_BYTES, "salt")
+    return sha256(_PREFIX + salt + data).hexdigest()
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """The 32 bytes of rule 4."""
+    return sha256(b"\x00" + entry).digest()
+
+
+def _require(holds: bool, field: str) -> None:
+    if not holds:
+        raise ValueError(f"An audit entry cannot be written: its {field} is not of the form this log allows.")
+
+
+def _require_canonical(value: object) -> None:
+    match value:
+        case None | bool():
+            return
+        case int():
+            _require(abs(value) <= MAX_INTEGER, "integer")
+        case str():
+            _require(_PRINTABLE.fullmatch(value) is not None, "text")
+        case list() | tuple():
+            for item in value:
+                _require_canonical(item)
+        case dict():
+            for key, item in value.items():
+                _require(isinstance(key, str), "key")
+                _require_canonical(key)
+                _require_canonical(item)
+        case _:
+            _require(False, "value")

@@ -1,0 +1,185 @@
+"""The two databases behind one `Database`: SQLite as the embedded default, PostgreSQL for everyone else.
+
+Rules:
+1. `write()` is one transaction: COMMIT when the block ends, ROLLBACK when it raises. On SQLite it begins IMMEDIATE,
+   because a transaction that reads first and writes later can fail halfway; on PostgreSQL it is READ COMMITTED.
+2. `read()` is one transaction that the database itself keeps from writing (`query_only`, READ ONLY).
+3. Every error of the database, COMMIT included, becomes `StorageUnavailable`. Its message names the kind of error and
+   nothing more: the driver's text may quote a row, so it neither stands in the message nor in the printed cause.
+4. SQLite runs in WAL mode with `synchronous=FULL`, so a COMMIT that returned has reached the disk, and with
+   `secure_delete=ON`, so an erased row does not stay readable in a free page.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Any
+
+from sqlalchemy import URL, Connection, CursorResult, Engine, Select, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.sql.base import Executable
+
+from service.errors import StorageUnavailable, UnsafeConfiguration
+
+WAIT_SECONDS = 5
+"""How long a statement waits for another writer, and a caller for a connection, before the database counts as away."""
+
+DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
+"""PostgreSQL settings without which a COMMIT that returned can be lost in a power cut."""
+
+
+Rows = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConnection:
+    """A transaction that may only select."""
+
+    sqlalchemy: Connection
+
+    def select(self, statement: Select[*Rows]) -> CursorResult[*Rows]:
+        """Run a SELECT."""
+        return self.sqlalchemy.execute(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteConnection(ReadConnection):
+    """A transaction that may write; it serves wherever a `ReadConnection` does."""
+
+    def execute(self, statement: Executable) -> CursorResult[*Rows]:
+        """Run any statement."""
+        return self.sqlalchemy.execute(statement)
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT in the dialect of this database, for statements with ON CONFLICT."""
+        if self.sqlalchemy.dialect.name == "sqlite":
+            return sqlite.insert(table)
+        return postgresql.insert(table)
+
+
+class Database:
+    """One database, named by its URL. Opens connections when they are needed; `close` gives them all back.
+
+    Raises `UnsafeConfiguration` for a URL of another kind, `StorageUnavailable` where SQLite's folder cannot be made.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = _parse(url)
+        self.embedded = parsed.get_backend_name() == "sqlite"
+        if self.embedded:
+            _prepare_file(Path(str(parsed.database)))
+            self._writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", query_only="OFF")
+            self._reader = _sqlite_engine(parsed, "BEGIN", query_only="ON")
+        else:
+            self._writer = _postgresql_engine(parsed)
+            self._reader = self._writer.execution_options(postgresql_readonly=True)
+
+    @contextmanager
+    def read(self) -> Iterator[ReadConnection]:
+        """A read-only transaction."""
+        with _storage_errors(), self._reader.begin() as connection:
+            yield ReadConnection(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[WriteConnection]:
+        """A writing transaction, committed when the block ends."""
+        with _storage_errors(), self._writer.begin() as connection:
+            yield WriteConnection(connection)
+
+    def durability_problems(self) -> tuple[str, ...]:
+        """Why a COMMIT that returned could still be lost: one sentence per setting, none where all is well."""
+        with self.write() as connection:
+            if self.embedded:
+                return _sqlite_durability(connection.sqlalchemy)
+            return _postgresql_durability(connection.sqlalchemy)
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        kind = type(getattr(error, "orig", None) or error).__name__
+        raise StorageUnavailable(
+            f"The database did not confirm the operation ({kind}); nothing was acknowledged.",
+            "Send the request again with the same Idempotency-Key; if it persists, the operator has to look.",
+        ) from None
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError:
+        backend = ""
+    if backend == "sqlite" and parsed.database not in {None, "", ":memory:"}:
+        return parsed.set(drivername="sqlite+pysqlite")
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    raise UnsafeConfiguration(
+        "EXOSCORE_DATABASE_URL names no database that ExoScore can use.",
+        "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
+    )
+
+
+def _prepare_file(path: Path) -> None:
+    """Make the folder and the file readable to their owner alone; the WAL inherits the file's mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StorageUnavailable(
+            f"The database file cannot be opened ({type(error).__name__}).",
+            "Check the folder that EXOSCORE_DATABASE_URL or EXOSCORE_HOME names, and its owner.",
+        ) from error
+
+
+def _sqlite_engine(url: URL, begin: str, *, query_only: str) -> Engine:
+    engine = create_engine(url, hide_parameters=True, pool_timeout=WAIT_SECONDS, connect_args={"timeout": WAIT_SECONDS})
+
+    def on_connect(connection: SqliteConnection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA query_only={query_only}")
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+    return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_timeout=WAIT_SECONDS,
+        connect_args={"connect_timeout": WAIT_SECONDS, "application_name": "exoscore"},
+    )
+
+
+def _sqlite_durability(connection: Connection) -> tuple[str, ...]:
+    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    if mode == "wal":
+        return ()
+    return ("SQLite could not switch to its write-ahead log: the folder may be on a network file system.",)
+
+
+def _postgresql_durability(connection: Connection) -> tuple[str, ...]:
+    off = [name for name in DURABILITY if connection.exec_driver_sql(f"SHOW {name}").scalar_one() == "off"]
+    return tuple(f"PostgreSQL runs with {name} = off: a power cut can lose acknowledged scores." for name in off)

@@ -1,0 +1,142 @@
+"""Scores: inserted with their place in the log, found by id, listed in the order of the log.
+
+Nothing here changes a score; a later score supersedes it, and an erasure deletes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, insert, select, true, tuple_
+
+from service.audit.entry import timestamp
+
+from .engine import ReadConnection, Rows, WriteConnection
+from .tables import score, score_log
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One score as it is stored, field by column.
+
+    `request` and `answer` are the bytes that the log entry commits to with `salt` (32 bytes); every other field can be
+    recomputed from them. `value` and `category` are None where the status is `not_reportable`. `created_at` is
+    `audit.entry.timestamp` of the time of scoring.
+    """
+
+    score_id: str
+    subject_id: str
+    specimen_id: str
+    model_name: str
+    model_version: str
+    model_digest: str
+    status: str
+    value: float | None
+    category: str | None
+    created_at: str
+    actor: str
+    supersedes: str | None
+    request: bytes
+    answer: bytes
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScore:
+    """A score, its place in the log, and the id of the score that superseded it, if one did."""
+
+    row: ScoreRow
+    log_id: int
+    seq: int
+    superseded_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedScore:
+    """What a list shows of a score, and its place in the log; no subject and no specimen."""
+
+    score_id: str
+    status: str
+    model_name: str
+    model_version: str
+    model_digest: str
+    value: float | None
+    category: str | None
+    created_at: str
+    superseded_by: str | None
+    log_id: int
+    seq: int
+
+
+COLUMNS = tuple(score.c[field.name] for field in fields(ScoreRow))
+LATER = score.alias("later")
+PLACE = (score_log.c.log_id, score_log.c.seq)
+
+
+def insert_score(connection: WriteConnection, row: ScoreRow) -> bool:
+    """Insert a score. False, and nothing inserted, where another score superseded `row.supersedes` before."""
+    statement = (
+        connection.insert(score)
+        .values(dict(zip((column.name for column in COLUMNS), astuple(row), strict=True)))
+        .on_conflict_do_nothing(index_elements=[score.c.supersedes])
+        .returning(score.c.score_id)
+    )
+    return connection.execute(statement).one_or_none() is not None
+
+
+def link_score(connection: WriteConnection, *, score_id: str, log_id: int, seq: int) -> None:
+    """Record that entry `seq` of the log is about this score."""
+    connection.execute(insert(score_log).values(score_id=score_id, log_id=log_id, seq=seq))
+
+
+def find_score(connection: ReadConnection, score_id: str) -> StoredScore | None:
+    """One score by its id."""
+    statement = _in_log_order(*COLUMNS, *PLACE, LATER.c.score_id).where(score.c.score_id == score_id)
+    found = connection.select(statement).one_or_none()
+    if found is None:
+        return None
+    *columns, log_id, seq, superseded_by = found
+    return StoredScore(ScoreRow(*columns), log_id, seq, superseded_by)
+
+
+def list_scores(
+    connection: ReadConnection,
+    *,
+    model_name: str | None = None,
+    model_version: str | None = None,
+    subject_id: str | None = None,
+    specimen_id: str | None = None,
+    since: datetime | None = None,
+    after: tuple[int, int] | None = None,
+    limit: int,
+) -> tuple[ListedScore, ...]:
+    """At most `limit` scores in the order of the log, those behind the place `after` (log_id, seq).
+
+    What is given narrows the list; `since` includes scores made at that very time.
+    """
+    wanted = {
+        score.c.model_name: model_name,
+        score.c.model_version: model_version,
+        score.c.subject_id: subject_id,
+        score.c.specimen_id: specimen_id,
+    }
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in wanted.items() if value is not None]
+    if since is not None:
+        conditions.append(score.c.created_at >= timestamp(since))
+    if after is not None:
+        conditions.append(tuple_(*PLACE) > tuple_(*after))
+    shown = [score.c[field.name] for field in fields(ListedScore)[:8]]
+    statement = _in_log_order(*shown, LATER.c.score_id, *PLACE).where(and_(true(), *conditions)).limit(limit)
+    return tuple(ListedScore(*row) for row in connection.select(statement))
+
+
+def _in_log_order(*columns: ColumnElement[Any]) -> Select[*Rows]:
+    """Scores joined with their place and, where there is one, the score that superseded them."""
+    return (
+        select(*columns)
+        .join_from(score, score_log, score_log.c.score_id == score.c.score_id)
+        .outerjoin(LATER, LATER.c.supersedes == score.c.score_id)
+        .order_by(*PLACE)
+    )
