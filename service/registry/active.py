@@ -1,0 +1,140 @@
+"""The versions this process knows, as one immutable snapshot that is swapped whole.
+
+A request resolves its model against one snapshot and keeps it to the end, so a swap never mixes two versions in one
+answer. A version that failed to load is in the snapshot too, `rejected` and with the reason, so that people can see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from service.domain.panel import Panel
+from service.errors import ModelNotFound, NoActiveModel, VersionNotInForce
+from service.registry.manifest import Manifest
+from service.registry.scorer import Scorer
+from service.registry.semver import find_version
+
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version and its state: `registered`, `verified`, `approved`, `retired` or `rejected` (then with `reason`).
+
+    All that was made from the artifact is None for a rejected version. `digest` is "" where no manifest could be read
+    and none was expected. `example` holds typical inputs by panel code, in the panel's units.
+    """
+
+    name: str
+    version: str
+    digest: str
+    state: str
+    reason: str | None = None
+    manifest: Manifest | None = None
+    document: dict[str, Any] | None = None
+    panel: Panel | None = None
+    scorer: Scorer | None = None
+    example: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class ActiveModels:
+    """A snapshot: `versions` by name, then oldest to newest; `aliases` name -> alias -> version."""
+
+    versions: tuple[ModelVersion, ...]
+    aliases: Mapping[str, Mapping[str, str]]
+    _index: Mapping[tuple[str, str], ModelVersion] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.versions, key=_order))
+        frozen = {name: MappingProxyType(dict(targets)) for name, targets in self.aliases.items()}
+        object.__setattr__(self, "versions", ordered)
+        object.__setattr__(self, "aliases", MappingProxyType(frozen))
+        object.__setattr__(self, "_index", MappingProxyType({(v.name, v.version): v for v in ordered}))
+
+    def names(self) -> tuple[str, ...]:
+        """Every model name, in order, rejected versions included."""
+        return tuple(dict.fromkeys(v.name for v in self.versions))
+
+    def versions_of(self, name: str) -> tuple[ModelVersion, ...]:
+        """The versions of `name`, newest last; empty where the name is unknown."""
+        return tuple(v for v in self.versions if v.name == name)
+
+    def find(self, name: str, version: str) -> ModelVersion | None:
+        """The exact version, whatever its state."""
+        return self._index.get((name, version))
+
+    def get(self, name: str, version: str) -> ModelVersion:
+        """As `find`; raises ModelNotFound."""
+        found = self.find(name, version)
+        if found is None:
+            raise self._unknown(name)
+        return found
+
+    def resolve(self, reference: str) -> ModelVersion:
+        """The version that answers for `name`, `name@version` or `name@alias`.
+
+        Raises ModelNotFound for an unknown name, version or alias; NoActiveModel where a bare name has no production
+        alias or no version of any model is in force; VersionNotInForce, naming the state, for any other version that
+        may not answer.
+        """
+        name, _, target = reference.partition("@")
+        if not self.versions_of(name) or reference.endswith("@"):
+            raise self._unknown(name)
+        version = self._target(name, target)
+        if version.state != "approved":
+            self._require_any()
+            raise VersionNotInForce(
+                f"the version is {version.state}; only an approved version answers",
+                "name an approved version, or the model alone for the version in production",
+            )
+        return version
+
+    def _target(self, name: str, target: str) -> ModelVersion:
+        exact = self.find(name, target)
+        if exact is not None:
+            return exact
+        aliased = self.aliases.get(name, {}).get(target or PRODUCTION)
+        if aliased is not None:
+            return self.get(name, aliased)
+        if target in {"", PRODUCTION}:
+            self._require_any()
+            raise NoActiveModel("no version of the model is in production", "ask the laboratory to promote a version")
+        raise self._unknown(name)
+
+    def _require_any(self) -> None:
+        if not any(v.state == "approved" for v in self.versions):
+            raise NoActiveModel("no version of any model is in force", "approve and promote a version first")
+
+    def _unknown(self, name: str) -> ModelNotFound:
+        # Only what the registry itself holds may be named: the reference is the caller's text.
+        known = self.versions_of(name)
+        if known:
+            options = ", ".join([*(v.version for v in known), *self.aliases.get(name, {})])
+            return ModelNotFound("the model has no such version or alias", f"use one of {options}")
+        return ModelNotFound("no such model", f"use one of {', '.join(self.names()) or 'none: nothing is registered'}")
+
+
+class ActiveSlot:
+    """Holds the current snapshot. Reading and swapping are single reference operations, so no lock is needed."""
+
+    def __init__(self, models: ActiveModels) -> None:
+        self._models = models
+
+    @property
+    def current(self) -> ActiveModels:
+        """The snapshot in force now; keep it for the whole of one request."""
+        return self._models
+
+    def swap(self, models: ActiveModels) -> ActiveModels:
+        """Puts `models` in force and returns the snapshot before it."""
+        before, self._models = self._models, models
+        return before
+
+
+def _order(version: ModelVersion) -> tuple[str, bool, Any, str]:
+    parsed = find_version(version.version)
+    return (version.name, parsed is not None, parsed if parsed is not None else version.version, version.version)

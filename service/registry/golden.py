@@ -1,0 +1,87 @@
+"""The golden vectors of an artifact: inputs and the outputs they must give, run through the scorer at every load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from service.errors import ArtifactRejected
+from service.registry.categories import choose
+from service.registry.manifest import Manifest
+from service.registry.manifest_base import Group, Text
+from service.registry.manifest_decode import decode_object
+from service.registry.manifest_problems import problems_of
+from service.registry.scorer import Scorer
+
+
+class GoldenVector(Group):
+    """One vector: `inputs` by panel code in the panel's units, the value and category they must give, and its role."""
+
+    role: Text
+    inputs: dict[Text, float]
+    value: float
+    category: Text | None
+
+
+class GoldenFile(Group):
+    """`golden.json`, schema version 1. The first vector is a typical one and serves as the printed example."""
+
+    schema_version: Literal[1]
+    vectors: Annotated[tuple[GoldenVector, ...], Field(min_length=32)]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenResult:
+    """The outcome of a self-test: number of vectors and the largest difference found."""
+
+    count: int
+    max_abs_difference: float
+
+
+def parse_golden(raw: bytes, manifest: Manifest) -> tuple[GoldenVector, ...]:
+    """The vectors in `raw`. Raises ArtifactRejected where they do not fit the schema, the count or the panel."""
+    document = decode_object(raw, what="golden.json")
+    try:
+        vectors = GoldenFile.model_validate_json(raw).vectors
+    except ValidationError as error:
+        problems = problems_of(error, document)
+        raise ArtifactRejected(
+            f"golden.json does not fit its schema; the first problem: {problems[0].message}", problems=problems
+        ) from None
+    if len(vectors) != manifest.golden.count:
+        raise ArtifactRejected("golden.json does not hold the number of vectors the manifest names")
+    if any(set(vector.inputs) != set(manifest.codes) for vector in vectors):
+        raise ArtifactRejected("a golden vector does not name exactly the columns of the panel")
+    return vectors
+
+
+def verify_golden(manifest: Manifest, vectors: Sequence[GoldenVector], scorer: Scorer) -> GoldenResult:
+    """Scores every vector. Raises ArtifactRejected where a value is off by more than the tolerance, or a category.
+
+    The number in the error is how many vectors failed, so that a reader sees a slip from a different model.
+    """
+    matrix = np.array([[v.inputs[code] for code in manifest.codes] for v in vectors], dtype=np.float64)
+    try:
+        scored = scorer.score(matrix).value
+    except ValueError:
+        raise ArtifactRejected("the golden self-test failed: a value is not a finite number") from None
+    difference = np.abs(scored - np.array([v.value for v in vectors], dtype=np.float64))
+    # Written so that a NaN fails: it is not within the tolerance.
+    wrong = int(np.count_nonzero(~(difference <= manifest.golden.tolerance)))
+    if wrong:
+        raise ArtifactRejected(f"the golden self-test failed: {wrong} of {len(vectors)} values differ")
+    categories = manifest.categories()
+    found = [choose(categories, float(value)) for value in scored]
+    mismatched = sum((c.code if c else None) != v.category for c, v in zip(found, vectors, strict=True))
+    if mismatched:
+        raise ArtifactRejected(f"the golden self-test failed: {mismatched} of {len(vectors)} categories differ")
+    return GoldenResult(count=len(vectors), max_abs_difference=float(difference.max()))
+
+
+def example_values(vectors: Sequence[GoldenVector]) -> Mapping[str, float]:
+    """The inputs of the typical vector, for an example request."""
+    return dict(vectors[0].inputs)

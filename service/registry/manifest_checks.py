@@ -1,0 +1,185 @@
+"""What a manifest must satisfy beyond its schema: names, order, ranges, units, categories and files.
+
+Each check yields problems and none stops the others. The checks on terms and calibration are in `manifest_terms.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import chain
+from typing import TYPE_CHECKING, get_args
+
+from service.domain.analytes import catalogue
+from service.domain.units import parse_unit
+from service.errors import Problem
+from service.registry.manifest_estimator import Fitted
+from service.registry.manifest_panel import AnalyteSpec, Anticoagulant
+from service.registry.manifest_terms import check_category, check_terms
+from service.registry.semver import find_version, is_name
+
+if TYPE_CHECKING:
+    from service.registry.manifest import Manifest
+
+_RESERVED_FILES = frozenset({"manifest.json", "signature"})
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_ANTICOAGULANTS: frozenset[str] = frozenset(get_args(Anticoagulant))
+
+
+def check(manifest: Manifest) -> tuple[Problem, ...]:
+    """Every problem of meaning in a manifest that fits the schema; empty where there is none."""
+    checks = (
+        _identity(manifest),
+        _files(manifest),
+        _intended_use(manifest),
+        _panel(manifest),
+        _covariates(manifest),
+        _gates(manifest),
+        _codes_unique(manifest),
+        _dates(manifest),
+        check_terms(manifest),
+        check_category(manifest),
+    )
+    return tuple(chain.from_iterable(checks))
+
+
+def _identity(manifest: Manifest) -> Iterator[Problem]:
+    if not is_name(manifest.name):
+        yield Problem("/name", "name", "the name is not lower-case words with hyphens", "use a-z, 0-9 and hyphens")
+    if find_version(manifest.version) is None:
+        yield Problem("/version", "version", "the version is not SemVer 2.0.0", "use MAJOR.MINOR.PATCH")
+    if manifest.parent is not None and find_version(manifest.parent.version) is None:
+        yield Problem("/parent/version", "version", "the parent is not SemVer 2.0.0", "use MAJOR.MINOR.PATCH")
+
+
+def _files(manifest: Manifest) -> Iterator[Problem]:
+    if any(_unsafe(path) for path in manifest.files):
+        yield Problem("/files", "file_name", "a file name is not a plain, unreserved name", "keep files in one folder")
+    if "golden.json" not in manifest.files:
+        yield Problem("/files", "file_missing", "golden.json is not listed", "list it with its digest")
+    expected = {"golden.json"}
+    if isinstance(manifest.estimator, Fitted):
+        expected.add(manifest.estimator.file)
+        if manifest.estimator.file not in manifest.files:
+            yield Problem("/estimator/file", "file_missing", "the estimator's file is not listed", "list its digest")
+    if set(manifest.files) - expected:
+        yield Problem("/files", "file_unused", "a listed file has no use in this schema", "remove it")
+
+
+def _unsafe(path: str) -> bool:
+    return _FILE_NAME.fullmatch(path) is None or path in _RESERVED_FILES
+
+
+def _intended_use(manifest: Manifest) -> Iterator[Problem]:
+    use = manifest.intended_use
+    population = use.population
+    if population.age_min_years > population.age_max_years:
+        yield Problem("/intended_use/population", "range", "the youngest age is above the oldest", "swap the bounds")
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("/intended_use/population/sexes", population.sexes),
+        ("/intended_use/specimen_types", use.specimen_types),
+        ("/intended_use/isolation_methods", use.isolation_methods),
+    )
+    for pointer, values in lists:
+        if len(set(values)) != len(values):
+            yield Problem(pointer, "repeated", "a value is listed twice", "list each value once")
+    tubes = use.anticoagulants.accepted + use.anticoagulants.refused
+    if len(tubes) != len(_ANTICOAGULANTS) or set(tubes) != _ANTICOAGULANTS:
+        yield Problem(
+            "/intended_use/anticoagulants",
+            "incomplete",
+            "accepted and refused do not name every anticoagulant exactly once",
+            f"sort each of {', '.join(sorted(_ANTICOAGULANTS))} into one of the two",
+        )
+
+
+def _panel(manifest: Manifest) -> Iterator[Problem]:
+    for index, spec in enumerate(manifest.analytes):
+        yield from _analyte(f"/panel/{index}", spec)
+    if manifest.max_substitutions > len(manifest.analytes):
+        yield Problem("/max_substitutions", "range", "more substitutions than analytes", "lower it")
+
+
+def _analyte(pointer: str, spec: AnalyteSpec) -> Iterator[Problem]:
+    known = catalogue().find(spec.analyte)
+    if known is None or known.accession != spec.analyte:
+        yield Problem(f"{pointer}/analyte", "analyte", "not an accession of the catalogue", "use MIMAT or UniProt")
+    elif known.kind != spec.kind:
+        yield Problem(f"{pointer}/kind", "kind", "the catalogue knows the analyte as another kind", "correct it")
+    yield from _unit(f"{pointer}/unit", spec.unit)
+    yield from _range(f"{pointer}/range", spec.range.low, spec.range.high)
+    limits = [value for value in (spec.lob, spec.lod, spec.loq, spec.upper_limit) if value is not None]
+    if limits != sorted(limits):
+        yield Problem(pointer, "limits", "LoB, LoD, LoQ and upper limit do not ascend", "correct the limits")
+    for name in ("below_loq", "above_upper", "not_detected", "absent"):
+        yield from _rule(pointer, name, spec)
+
+
+def _rule(pointer: str, name: str, spec: AnalyteSpec) -> Iterator[Problem]:
+    rule = getattr(spec, name)
+    if (rule.action == "refuse") != (rule.value is None):
+        yield Problem(
+            f"{pointer}/{name}", "rule", "a value is given without need, or missing", "refuse has none, others one"
+        )
+    elif rule.value is not None and not spec.range.low <= rule.value <= spec.range.high:
+        yield Problem(f"{pointer}/{name}/value", "rule", "the locked value is outside the range", "correct it")
+
+
+def _unit(pointer: str, code: str) -> Iterator[Problem]:
+    try:
+        parse_unit(code)
+    except ValueError:
+        yield Problem(pointer, "unit", "not a unit the product accepts", "use a UCUM or an annotated code")
+
+
+def _range(pointer: str, low: float, high: float) -> Iterator[Problem]:
+    if not low < high:
+        yield Problem(pointer, "range", "the range is empty or reversed", "low must be below high")
+
+
+def _covariates(manifest: Manifest) -> Iterator[Problem]:
+    for index, spec in enumerate(manifest.covariates):
+        pointer = f"/covariates/{index}"
+        yield from _unit(f"{pointer}/unit", spec.unit)
+        yield from _range(f"{pointer}/range", spec.range.low, spec.range.high)
+        if spec.type == "binary" and (spec.range.low, spec.range.high, spec.unit) != (0, 1, "1"):
+            yield Problem(pointer, "binary", "a binary covariate has range 0 to 1 and unit 1", "correct it")
+
+
+def _gates(manifest: Manifest) -> Iterator[Problem]:
+    for code, gate in manifest.gates.items():
+        if gate.flag is None and gate.fail is None:
+            yield Problem(f"/gates/{code}", "limits", "the gate has no limit", "give flag, fail or both")
+        if gate.analyte is not None and catalogue().find(gate.analyte) is None:
+            yield Problem(f"/gates/{code}/analyte", "analyte", "not in the catalogue", "use an accession")
+        if code == "spike_in_window" and gate.expected is None:
+            yield Problem(f"/gates/{code}/expected", "limits", "a window has no centre", "give the expected value")
+
+
+def _codes_unique(manifest: Manifest) -> Iterator[Problem]:
+    if _repeats(manifest.codes):
+        yield Problem("/panel", "repeated", "an analyte or covariate is listed twice", "list each once")
+    if _repeats(c.code for c in manifest.output.categories):
+        yield Problem("/output/categories", "repeated", "a category code is used twice", "name each once")
+
+
+def _repeats(values: Iterable[str]) -> bool:
+    found = list(values)
+    return len(set(found)) != len(found)
+
+
+def _dates(manifest: Manifest) -> Iterator[Problem]:
+    days = [(f"/performance/{i}/date", p.date) for i, p in enumerate(manifest.performance)]
+    days += [(f"/output/cut_points/{i}/date", c.date) for i, c in enumerate(manifest.output.cut_points)]
+    for pointer, day in days:
+        if day != "not available" and not _is_day(day):
+            yield Problem(pointer, "date", "no such day", "use a day of the calendar")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

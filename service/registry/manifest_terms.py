@@ -1,0 +1,148 @@
+"""Cross-checks on how the number is made: terms, calibration, covariance, categories and their cut-points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from service.domain.score import Category
+from service.errors import Problem
+from service.registry.categories import choose
+from service.registry.manifest_base import Interval
+from service.registry.manifest_estimator import DeltaCq, Equation, Fitted, Log2, MinMax, Ratio, Scale, Step, Term
+
+if TYPE_CHECKING:
+    from service.registry.manifest import Manifest
+
+
+def check_terms(manifest: Manifest) -> Iterator[Problem]:
+    """Problems of the estimator: order of the terms, shape of the covariance, classes, calibration, steps."""
+    estimator = manifest.estimator
+    width = len(manifest.codes)
+    if isinstance(estimator, Equation):
+        yield from _order("/estimator/terms", estimator.terms, manifest)
+        if estimator.calibration.method != "none":
+            yield Problem("/estimator/calibration", "calibration", "an equation is not recalibrated", "use none")
+    else:
+        yield from _fitted(estimator, manifest)
+    covariance = estimator.coefficient_covariance
+    if not isinstance(covariance, str) and not _square(covariance, width + 1):
+        yield Problem(
+            "/estimator/coefficient_covariance", "shape", "not square over intercept and terms", "correct the matrix"
+        )
+    yield from _reference(manifest, width)
+    for index, step in enumerate(manifest.normalisation):
+        yield from _step(f"/normalisation/{index}", step, manifest)
+
+
+def _fitted(estimator: Fitted, manifest: Manifest) -> Iterator[Problem]:
+    if estimator.positive_class not in estimator.classes:
+        yield Problem("/estimator/positive_class", "classes", "not one of the classes", "name one of the classes")
+    if len(set(estimator.classes)) != len(estimator.classes):
+        yield Problem("/estimator/classes", "classes", "the classes are not different", "name each once")
+    lowered = estimator.lowered
+    if lowered is not None:
+        yield from _order("/estimator/lowered/terms", lowered.terms, manifest)
+    folded = estimator.calibration.method in {"none", "sigmoid_folded"}
+    if (lowered is None) == (estimator.calibration.method == "sigmoid_folded") or (lowered is not None and not folded):
+        yield Problem(
+            "/estimator/calibration/method", "calibration", "does not go with lowered coefficients", "correct it"
+        )
+
+
+def _order(pointer: str, terms: tuple[Term, ...], manifest: Manifest) -> Iterator[Problem]:
+    if tuple(term.input for term in terms) != manifest.codes:
+        yield Problem(pointer, "order", "the terms are not the panel and covariates in their order", "reorder them")
+
+
+def _square(matrix: tuple[tuple[float, ...], ...], width: int) -> bool:
+    return len(matrix) == width and all(len(row) == width for row in matrix)
+
+
+def _reference(manifest: Manifest, width: int) -> Iterator[Problem]:
+    reference = manifest.reference_distribution
+    if isinstance(reference, str):
+        return
+    sized = len(reference.location) == width and len(reference.spread) == width
+    if not sized or not _square(reference.correlation_factor, width):
+        yield Problem("/reference_distribution", "shape", "its sizes are not the panel's", "one entry per column")
+    if reference.flag_limit > reference.fail_limit:
+        yield Problem("/reference_distribution", "limits", "it fails before it flags", "swap the limits")
+
+
+def _step(pointer: str, step: Step, manifest: Manifest) -> Iterator[Problem]:
+    if not _names(step) <= {a.analyte for a in manifest.analytes}:
+        yield Problem(pointer, "analyte", "the step names an analyte outside the panel", "use the panel's accessions")
+    if isinstance(step, MinMax) and not step.minimum < step.maximum:
+        yield Problem(pointer, "range", "the bounds are empty or reversed", "minimum must be below maximum")
+    if isinstance(step, Log2):
+        lows = [a.range.low for a in manifest.analytes if a.analyte in step.analytes]
+        if any(low + step.offset <= 0 for low in lows):
+            yield Problem(pointer, "range", "log2 is not defined over the whole range", "raise the range or the offset")
+
+
+def _names(step: Step) -> frozenset[str]:
+    match step:
+        case DeltaCq():
+            return frozenset(step.analytes + step.references)
+        case Ratio():
+            return frozenset((step.numerator, step.denominator))
+        case Log2():
+            return frozenset(step.analytes)
+        case Scale() | MinMax():
+            return frozenset((step.analyte,))
+
+
+def check_category(manifest: Manifest) -> Iterator[Problem]:
+    """Problems of the output: kind and link, dead or missing categories, cut-points without provenance."""
+    output = manifest.output
+    categories = manifest.categories()
+    if output.kind == "probability" and output.link != "logit":
+        yield Problem("/output/link", "link", "a probability needs the logit link", "correct the link")
+    if output.kind == "probability" and _intercept(manifest) is None:
+        yield Problem("/output/kind", "kind", "without an intercept the number is an index", "use index")
+    known = {c.value for c in output.cut_points}
+    used = {c.cut_point for c in categories}
+    if known != used or len(output.cut_points) != len(known):
+        yield Problem("/output/cut_points", "provenance", "cut-points and provenance do not match", "one entry each")
+    for index, point in enumerate(output.cut_points):
+        if isinstance(point.interval, Interval) and point.interval.low > point.interval.high:
+            yield Problem(f"/output/cut_points/{index}/interval", "range", "the interval is reversed", "swap it")
+    if categories:
+        yield from _coverage(categories, bounded=output.link == "logit")
+    yield from _zone(manifest, used)
+
+
+def _intercept(manifest: Manifest) -> float | None:
+    estimator = manifest.estimator
+    if isinstance(estimator, Equation):
+        return estimator.intercept
+    # A fitted estimator that is not lowered answers probabilities of its own.
+    return 0.0 if estimator.lowered is None else estimator.lowered.intercept
+
+
+def _coverage(categories: tuple[Category, ...], *, bounded: bool) -> Iterator[Problem]:
+    # A category changes only at a cut-point, so each cut-point and its two neighbours stand for all values.
+    points = {c.cut_point for c in categories}
+    values = {v for p in points for v in (math.nextafter(p, -math.inf), p, math.nextafter(p, math.inf))}
+    if bounded:
+        values = {v for v in values if 0.0 <= v <= 1.0} | {0.0, 1.0}
+        if not all(0.0 < p < 1.0 for p in points):
+            yield Problem("/output/categories", "cut_point", "a cut-point is not between 0 and 1", "correct it")
+    chosen = {choose(categories, value) for value in values}
+    if None in chosen:
+        yield Problem("/output/categories", "not_exhaustive", "some values have no category", "close the gap")
+    if set(categories) - chosen:
+        yield Problem("/output/categories", "unreachable", "a category can never be the answer", "reorder them")
+
+
+def _zone(manifest: Manifest, used: set[float]) -> Iterator[Problem]:
+    zone = manifest.output.indeterminate_zone
+    flagged = any(c.indeterminate for c in manifest.output.categories)
+    if flagged != (zone is not None):
+        yield Problem("/output/indeterminate_zone", "zone", "zone and indeterminate category differ", "give both")
+    if zone is not None and not (zone.low < zone.high and {zone.low, zone.high} <= used):
+        yield Problem(
+            "/output/indeterminate_zone", "zone", "the zone does not lie between two cut-points", "correct it"
+        )

@@ -1,0 +1,41 @@
+"""What the manifest schema can say but this release does not do yet: such a version is rejected by name.
+
+A field that is read and then ignored would be a wrong number with a clean record, so each is refused until the code
+that honours it exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.errors import ArtifactRejected, Problem
+from service.registry.manifest import Manifest
+from service.registry.manifest_estimator import DeltaCq, Equation, Ratio
+
+_REMEDY = "serve it with a later release"
+
+
+def verify_supported(manifest: Manifest) -> None:
+    """Raises ArtifactRejected with everything in `manifest` that needs a later release."""
+    problems = tuple(_unsupported(manifest))
+    if problems:
+        raise ArtifactRejected("; ".join(p.message for p in problems), _REMEDY, problems)
+
+
+def _unsupported(manifest: Manifest) -> Iterator[Problem]:
+    for index, step in enumerate(manifest.normalisation):
+        if isinstance(step, DeltaCq | Ratio):
+            yield _later(f"/normalisation/{index}", f"normalisation {step.step}")
+    estimator = manifest.estimator
+    if estimator.calibration.method not in {"none", "sigmoid_folded"}:
+        yield _later("/estimator/calibration", f"calibration {estimator.calibration.method}")
+    if estimator.coefficient_covariance != "not available":
+        yield _later("/estimator/coefficient_covariance", "coefficient_covariance")
+    if manifest.reference_distribution != "not available":
+        yield _later("/reference_distribution", "reference_distribution")
+    if not isinstance(estimator, Equation) and estimator.lowered is None:
+        yield _later("/estimator/lowered", "an estimator that is not lowered")
+
+
+def _later(pointer: str, what: str) -> Problem:
+    return Problem(pointer, "needs_later_release", f"{what} needs a later release", _REMEDY)
