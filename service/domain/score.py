@@ -6,8 +6,12 @@ in the order shown. Numbers are full doubles; `display` is the only rounding, an
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+_HOLDS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,10 @@ class Category:
     cut_point: float
     comparator: str
     indeterminate: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is in the category; at the cut-point the comparator decides."""
+        return bool(_HOLDS[self.comparator](value, self.cut_point))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,11 @@ class Score:
     def explanation(self) -> str:
         """`additive` where the contributions add up to the score, else `not_additive`."""
         return "not_additive" if self.contributions is None else "additive"
+
+
+def find_category(value: float, categories: Sequence[Category]) -> Category | None:
+    """The first category that holds, in the order of the version; None where none does or the version has none."""
+    return next((category for category in categories if category.holds(value)), None)
 
 
 def display(value: float, digits: int = 3) -> str:

@@ -177,3 +177,11 @@ def convert(value: float, source: str, target: str, molar_mass: Decimal | None =
         return float(Fraction(Decimal(repr(float(value)))) * ratio)
     except OverflowError:
         return math.copysign(math.inf, value)
+
+
+def accepted_units(target: str, molar_mass: Decimal | None = None) -> tuple[str, ...]:
+    """Every code of the product that converts into `target`: `target` first, then the nearest in size."""
+    unit = parse_unit(target)
+    ratios = {code: _ratio(other, unit, molar_mass) for code, other in _UNITS.items() if code != target}
+    sizes = {code: abs(math.log10(ratio)) for code, ratio in ratios.items() if ratio is not None}
+    return (target, *sorted(sizes, key=lambda code: (sizes[code], code)))

@@ -1,0 +1,207 @@
+"""Quality gates: may this specimen be scored? Pass, flag or fail, with what was observed, the limit and its source.
+
+Rules:
+1. Only the gates the model version names are assessed; their limits and sources come from its manifest.
+2. A limit is included in what passes: an observation at the limit passes, one beyond it flags or fails.
+3. The overall verdict is the worst of the assessed checks. A gate that was not assessed is listed and changes nothing,
+   unless the version requires it: then it fails, because "not assessed" is never "pass". With nothing assessed the
+   verdict is `not_assessed`.
+4. Haemolysis is Cq(hsa-miR-23a-3p) - Cq(hsa-miR-451a): miR-451a is rich in red cells, so its Cq falls with haemolysis.
+   Practice reads more than 5 as a risk and more than 7 as haemolysed (Exiqon/QIAGEN biofluid guideline).
+5. MISEV2018 asks for at least three positive EV markers; particles per protein follow Webber and Clayton 2013.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+from service.domain.measures import (
+    ABSORBANCE_414,
+    CQ,
+    EV_MARKERS,
+    HAEMOLYSIS_MARKER,
+    HAEMOLYSIS_REFERENCE,
+    NO_TEMPLATE_CONTROL,
+    PARTICLE_TO_PROTEIN,
+    REPLICATE_SD,
+    SPIKE_IN_CQ,
+)
+from service.domain.panel import GateLimits
+from service.domain.submission import Submission
+
+
+class Verdict(StrEnum):
+    """What a check, or all of them, came to."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a secret
+    FLAG = "flag"
+    FAIL = "fail"
+    NOT_ASSESSED = "not_assessed"
+
+
+class Direction(StrEnum):
+    """Which side of a limit is worse; a window limits the distance from its centre."""
+
+    HIGH = "high"
+    LOW = "low"
+    WINDOW = "window"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check. `observed` and `limit` share the gate's unit; `limit` is the one passed or broken."""
+
+    code: str
+    verdict: Verdict
+    observed: float | None
+    limit: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """All checks of a submission and what they come to."""
+
+    verdict: Verdict
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate the contract knows: which side is worse, the unit of its limits, and where the observation comes from."""
+
+    code: str
+    direction: Direction
+    unit: str
+    observation: str
+    observe: Callable[[Submission, GateLimits], float | None]
+
+
+def _difference(minuend: float | None, subtrahend: float | None) -> float | None:
+    """The difference of two readings, exact in the digits sent: subtracting the doubles could cross a limit."""
+    if minuend is None or subtrahend is None:
+        return None
+    return float(Decimal(repr(minuend)) - Decimal(repr(subtrahend)))
+
+
+def _measure(submission: Submission, code: str, analyte: str | None = None) -> float | None:
+    found = [item.value for item in submission.quality if item.code == code and item.analyte == analyte]
+    return found[0] if found else None
+
+
+def _measured(code: str) -> Callable[[Submission, GateLimits], float | None]:
+    return lambda submission, _: _measure(submission, code)
+
+
+def _haemolysis(submission: Submission, _: GateLimits) -> float | None:
+    reference = _measure(submission, CQ, HAEMOLYSIS_REFERENCE)
+    return _difference(reference, _measure(submission, CQ, HAEMOLYSIS_MARKER))
+
+
+def _spike_in(submission: Submission, limits: GateLimits) -> float | None:
+    code = SPIKE_IN_CQ if limits.analyte is None else CQ
+    distance = _difference(_measure(submission, code, limits.analyte), limits.expected)
+    return None if distance is None else abs(distance)
+
+
+def _worst_replicates(submission: Submission, _: GateLimits) -> float | None:
+    return max((item.value for item in submission.quality if item.code == REPLICATE_SD), default=None)
+
+
+_ALL = (
+    Gate(
+        "processing_delay",
+        Direction.HIGH,
+        "min",
+        "specimen.processing_delay_minutes",
+        lambda submission, _: submission.specimen.processing_delay_minutes,
+    ),
+    Gate(
+        "freeze_thaw",
+        Direction.HIGH,
+        "1",
+        "specimen.freeze_thaw_cycles",
+        lambda submission, _: submission.specimen.freeze_thaw_cycles,
+    ),
+    Gate("volume", Direction.LOW, "uL", "specimen.volume_ul", lambda submission, _: submission.specimen.volume_ul),
+    Gate(
+        "haemolysis",
+        Direction.HIGH,
+        "{Cq}",
+        f"quality cq of {HAEMOLYSIS_REFERENCE} less quality cq of {HAEMOLYSIS_MARKER}",
+        _haemolysis,
+    ),
+    Gate(
+        "spike_in_window",
+        Direction.WINDOW,
+        "{Cq}",
+        "distance of quality spike_in_cq (or cq of the gate's analyte) from the expected Cq",
+        _spike_in,
+    ),
+    Gate("replicate_sd", Direction.HIGH, "{Cq}", "highest quality replicate_sd", _worst_replicates),
+    Gate(
+        "no_template_control",
+        Direction.LOW,
+        "{Cq}",
+        "quality no_template_control",
+        _measured(NO_TEMPLATE_CONTROL),
+    ),
+    Gate("ev_markers", Direction.LOW, "1", "quality ev_markers", _measured(EV_MARKERS)),
+    Gate(
+        "particle_to_protein",
+        Direction.LOW,
+        "{particles}/ug",
+        "quality particle_to_protein",
+        _measured(PARTICLE_TO_PROTEIN),
+    ),
+    Gate("absorbance_414", Direction.HIGH, "1", "quality absorbance_414", _measured(ABSORBANCE_414)),
+)
+GATES: Mapping[str, Gate] = MappingProxyType({gate.code: gate for gate in _ALL})
+
+_ORDER = (Verdict.FAIL, Verdict.FLAG, Verdict.PASS)
+
+
+def assess(submission: Submission) -> Quality:
+    """Every check of the submission's panel, in the panel's order, then substitutions and applicability."""
+    limits = submission.panel.gates
+    checks = [_check(GATES[code], limits[code], submission) for code in limits]
+    checks += _substitutions(submission)
+    checks.append(
+        Check("applicability", Verdict.NOT_ASSESSED, None, None, "The version locks no reference distribution.")
+    )
+    return Quality(_overall(checks, {code for code in limits if limits[code].required}), tuple(checks))
+
+
+def _check(gate: Gate, limits: GateLimits, submission: Submission) -> Check:
+    observed = gate.observe(submission, limits)
+    if observed is None:
+        nearest = limits.fail if limits.flag is None else limits.flag
+        return Check(gate.code, Verdict.NOT_ASSESSED, None, nearest, limits.source)
+    for verdict, limit in ((Verdict.FAIL, limits.fail), (Verdict.FLAG, limits.flag)):
+        if limit is not None and _beyond(observed, limit, gate.direction):
+            return Check(gate.code, verdict, observed, limit, limits.source)
+    nearest = limits.fail if limits.flag is None else limits.flag
+    return Check(gate.code, Verdict.PASS, observed, nearest, limits.source)
+
+
+def _beyond(observed: float, limit: float, direction: Direction) -> bool:
+    return observed < limit if direction is Direction.LOW else observed > limit
+
+
+def _substitutions(submission: Submission) -> list[Check]:
+    count, allowed = submission.substitutions, submission.panel.max_substitutions
+    if count == 0 and allowed == 0:
+        return []
+    verdict = Verdict.PASS if count == 0 else Verdict.FLAG if count <= allowed else Verdict.FAIL
+    return [Check("substitutions", verdict, float(count), float(allowed), "The version's limit on supplied values.")]
+
+
+def _overall(checks: list[Check], required: set[str]) -> Verdict:
+    if any(check.verdict is Verdict.NOT_ASSESSED and check.code in required for check in checks):
+        return Verdict.FAIL
+    assessed = {check.verdict for check in checks}
+    return next((verdict for verdict in _ORDER if verdict in assessed), Verdict.NOT_ASSESSED)

@@ -1,0 +1,147 @@
+"""What a caller sent: from the bytes of a score request to a valid `Submission`, or every problem at once.
+
+Decoding errors are reported alone. Everything else, shape and meaning, is collected in one pass: the shapes of the
+field table first, then times, intended use, measurements, covariates and quality measures against the model's panel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from service.domain.decode import as_object, decode
+from service.domain.example import example_request
+from service.domain.fields import REQUEST, request_schema
+from service.domain.inputs import read_covariates, read_quality
+from service.domain.intended_use import check_intended_use
+from service.domain.measurements import read_measurements
+from service.domain.panel import Panel
+from service.domain.panel_schema import panel_schema
+from service.domain.shape import INVALID, Findings
+from service.domain.submission import PanelInput, QualityMeasure, Specimen, Subject, Submission
+from service.errors import InputRejected, Problem
+
+__all__ = [
+    "PanelInput",
+    "QualityMeasure",
+    "Specimen",
+    "Subject",
+    "Submission",
+    "decode",
+    "example_request",
+    "panel_schema",
+    "parse",
+    "parse_document",
+    "request_schema",
+]
+
+# Clocks of laboratory systems differ; more than this is a wrong time, not a wrong clock.
+CLOCK_SKEW = timedelta(minutes=5)
+
+
+def parse(body: bytes, *, find_panel: Callable[[str], Panel], now: datetime) -> Submission:
+    """The submission in `body`; see `parse_document`. `MalformedBody` where it is not one JSON object."""
+    return parse_document(decode(body), find_panel=find_panel, now=now)
+
+
+def parse_document(document: object, *, find_panel: Callable[[str], Panel], now: datetime) -> Submission:
+    """The valid submission in a decoded request, or `InputRejected` with every problem found.
+
+    `find_panel` gives the panel of a model reference. What it raises goes on: a `SystemFault` at once, an
+    `InputRejected` in its own class, joined by whatever else is wrong. `now` is the aware time of receipt.
+    """
+    found = Findings()
+    read = REQUEST.read(as_object(document), "", found)
+    assert read is not INVALID  # noqa: S101 - a dict was handed in
+    panel, refusal = _find_panel(read["model"], find_panel)
+    _check_amendment(read, found)
+    _check_times(read["specimen"], now, found)
+    if panel is not None:
+        check_intended_use(read, panel.intended_use, found)
+    rows = read["measurements"]
+    analytes = read_measurements(rows, panel, found) if rows is not INVALID else {}
+    rows = read.get("covariates", ())
+    covariates = read_covariates(rows, panel, found) if rows is not INVALID else {}
+    rows = read.get("quality", ())
+    quality = read_quality(rows, found) if rows is not INVALID else ()
+    if refusal is not None:
+        raise _joined(refusal, found.problems)
+    if found.problems or panel is None:
+        raise _rejected(found.problems)
+    inputs = {**analytes, **covariates}
+    return _submission(read, panel, tuple(inputs[code] for code in panel.codes), quality)
+
+
+def _find_panel(reference: Any, find_panel: Callable[[str], Panel]) -> tuple[Panel | None, InputRejected | None]:
+    if reference is INVALID:
+        return None, None
+    try:
+        return find_panel(reference), None
+    except InputRejected as refusal:
+        return None, refusal
+
+
+def _joined(refusal: InputRejected, problems: list[Problem]) -> InputRejected:
+    if not problems:
+        return refusal
+    own = refusal.problems or (Problem("/model", refusal.code, refusal.message, refusal.remedy),)
+    return type(refusal)(refusal.message, refusal.remedy, (*own, *problems))
+
+
+def _rejected(problems: list[Problem]) -> InputRejected:
+    if len(problems) == 1:
+        return InputRejected(problems[0].message, problems[0].remedy, problems)
+    return InputRejected(f"{len(problems)} problems were found.", "Mend every problem listed.", problems)
+
+
+def _check_amendment(read: dict[str, Any], found: Findings) -> None:
+    if "replaces" in read and "reason" not in read:
+        message = "A score that replaces another needs a reason."
+        found.add("/reason", "missing_field", message, "Send the field reason.")
+    for name in ("reason", "reason_text"):
+        if name in read and "replaces" not in read:
+            message = "A reason is given, but no score is replaced."
+            found.add(f"/{name}", "reason_without_replaces", message, "Send the field replaces, or no reason.")
+
+
+def _check_times(specimen: Any, now: datetime, found: Findings) -> None:
+    if specimen is INVALID:
+        return
+    collected, received = specimen["collected_at"], specimen.get("received_at", INVALID)
+    for name, time in (("collected_at", collected), ("received_at", received)):
+        if time is not INVALID and time > now + CLOCK_SKEW:
+            minutes = CLOCK_SKEW // timedelta(minutes=1)
+            message = f"The time lies more than {minutes} minutes after the service's clock."
+            found.add(f"/specimen/{name}", "time_in_future", message, "Check the time and its zone.")
+    if INVALID not in {collected, received} and received < collected:
+        message = "The specimen was received before it was collected."
+        found.add("/specimen/received_at", "received_before_collected", message, "Check both times and their zones.")
+
+
+def _submission(
+    read: dict[str, Any], panel: Panel, inputs: tuple[PanelInput, ...], quality: tuple[QualityMeasure, ...]
+) -> Submission:
+    subject, specimen = read["subject"], read["specimen"]
+    replaces = read.get("replaces")
+    return Submission(
+        model=read["model"],
+        panel=panel,
+        subject=Subject(subject["id"], subject["age_years"], subject["sex"]),
+        specimen=Specimen(
+            id=specimen["id"],
+            type=specimen["type"],
+            collected_at=specimen["collected_at"],
+            received_at=specimen.get("received_at"),
+            anticoagulant=specimen.get("anticoagulant"),
+            isolation=specimen.get("isolation"),
+            processing_delay_minutes=specimen.get("processing_delay_minutes"),
+            freeze_thaw_cycles=specimen.get("freeze_thaw_cycles"),
+            volume_ul=specimen.get("volume_ul"),
+        ),
+        inputs=inputs,
+        quality=quality,
+        replaces=None if replaces is None else replaces.lower(),
+        reason=read.get("reason"),
+        reason_text=read.get("reason_text"),
+    )
