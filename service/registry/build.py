@@ -31,8 +31,8 @@ def build_scorer(manifest: Manifest) -> LinearScorer:
 
 def _verify_bounded(manifest: Manifest, scorer: LinearScorer) -> None:
     # Every transform is monotone, so each term is largest at an end of its range: if these sums are finite, all are.
-    inputs = [*manifest.analytes, *manifest.covariates]
-    ends = np.array([[i.range.low for i in inputs], [i.range.high for i in inputs]], dtype=np.float64)
+    ranges = [a.range for a in manifest.analytes] + [c.range for c in manifest.covariates]
+    ends = np.array([[r.low for r in ranges], [r.high for r in ranges]], dtype=np.float64)
     try:
         terms = scorer.score(ends).terms
     except ValueError:

@@ -24,14 +24,14 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 def _which(value: Any) -> str:
-    return "absent" if isinstance(value, str) else "given"
+    return "absent" if value == NOT_AVAILABLE else "given"
 
 
 Maybe = Annotated[
     Annotated[T, Tag("given")] | Annotated[Literal["not available"], Tag("absent")],
     Discriminator(_which),
 ]
-"""A group or number, or the literal "not available". Not for texts: a text says so itself."""
+"""A value, or the literal "not available". Not for prose, which may say so itself."""
 
 
 class Group(BaseModel):

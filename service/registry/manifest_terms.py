@@ -44,10 +44,9 @@ def _fitted(estimator: Fitted, manifest: Manifest) -> Iterator[Problem]:
     lowered = estimator.lowered
     if lowered is not None:
         yield from _order("/estimator/lowered/terms", lowered.terms, manifest)
-    folded = estimator.calibration.method in {"none", "sigmoid_folded"}
-    if (lowered is None) == (estimator.calibration.method == "sigmoid_folded") or (lowered is not None and not folded):
+    if lowered is None and estimator.calibration.method == "sigmoid_folded":
         yield Problem(
-            "/estimator/calibration/method", "calibration", "does not go with lowered coefficients", "correct it"
+            "/estimator/calibration/method", "calibration", "nothing is lowered to fold it into", "correct it"
         )
 
 

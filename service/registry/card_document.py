@@ -1,0 +1,110 @@
+"""A model card as a plain document: headed sections of paragraphs, lists and tables, made from the manifest alone.
+
+The order is a reader's: what it is for, how good it is and on whom, and when not to use it stand first; the numbers
+follow. What the manifest does not have is shown as "not available", never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.domain.score import display
+from service.registry import card_tables as tables
+from service.registry.manifest import Manifest
+from service.registry.manifest_base import NOT_AVAILABLE
+
+STATUS = {
+    "research_use_only": "RESEARCH USE ONLY. Not for use in diagnostic procedures.",
+    "laboratory_developed": "Laboratory-developed test.",
+    "ivd": "In-vitro diagnostic medical device.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; every cell is text."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section; `strong` paragraphs are set in bold."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    table: Table | None = None
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CardDocument:
+    """A whole card."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
+def card_document(manifest: Manifest, digest: str) -> CardDocument:
+    """The card of `manifest`, whose bytes have `digest`."""
+    return CardDocument(
+        title=f"{manifest.title}: {manifest.name} {manifest.version}",
+        sections=(*_opening(manifest), *_numbers(manifest), *_background(manifest), _identity(manifest, digest)),
+    )
+
+
+def _opening(manifest: Manifest) -> Iterable[Section]:
+    use = manifest.intended_use
+    yield Section("Status", (STATUS[manifest.status_claim],), strong=True)
+    yield Section("What it is for", (manifest.summary, use.purpose, f"Users: {use.users}"))
+    yield Section("How good it is, and on whom", _headlines(manifest), table=_table(tables.performance(manifest)))
+    yield Section("When not to use it", items=use.cautioned_uses)
+    yield Section("Limitations", items=manifest.limitations)
+    yield Section("Warnings", items=tuple(w.text for w in manifest.warnings) or (NOT_AVAILABLE,))
+
+
+def _headlines(manifest: Manifest) -> tuple[str, ...]:
+    first = next(iter(manifest.performance), None)
+    if first is None:
+        return (NOT_AVAILABLE,)
+    shown = f"{first.metric} {display(first.value)}{tables.interval(first.interval)} on the {first.cohort}."
+    return (shown, manifest.card.interpretation)
+
+
+def _numbers(manifest: Manifest) -> Iterable[Section]:
+    output = manifest.output
+    yield Section("Panel", table=_table(tables.panel(manifest)))
+    yield Section("Covariates", table=_table(tables.covariates(manifest)))
+    yield Section("Intended use", table=_table(tables.intended_use(manifest)))
+    yield Section("Model", tables.equation(manifest), table=_table(tables.coefficients(manifest)))
+    about = f"{output.kind} of: {output.event}; time horizon: {output.time_horizon}; link: {output.link}."
+    yield Section("Answer", (about,), table=_table(tables.categories(manifest)))
+    yield Section("Cut-points and where they come from", table=_table(tables.cut_points(manifest)))
+    yield Section("Quality gates", table=_table(tables.gates(manifest)))
+    yield Section("Negative controls", table=_table(tables.controls(manifest)))
+    yield Section("Curves", table=_table(tables.curves(manifest)))
+
+
+def _background(manifest: Manifest) -> Iterable[Section]:
+    yield Section("Training data", table=_table(tables.training(manifest)))
+    texts = manifest.card.model_dump()
+    rows = [(name.replace("_", " ").capitalize(), text) for name, text in texts.items()]
+    yield Section("Further facts", table=_table((("Field", "Text"), rows)))
+    yield Section("Lineage", tables.lineage(manifest))
+    yield Section("References", items=tables.references(manifest))
+    yield Section("Contacts", items=tuple(f"{c.role}: {c.name} ({c.address})" for c in manifest.contacts))
+
+
+def _identity(manifest: Manifest, digest: str) -> Section:
+    rows = [("Model", f"{manifest.name}@{manifest.version}"), ("Manifest digest", digest)]
+    rows += [(name, file_digest) for name, file_digest in manifest.files.items()]
+    return Section("Identity", table=_table((("What", "Value"), rows)))
+
+
+def _table(content: tables.Content) -> Table:
+    head, rows = content
+    body = tuple(tuple(row) for row in rows)
+    return Table(tuple(head), body or ((NOT_AVAILABLE,) + ("",) * (len(head) - 1),))

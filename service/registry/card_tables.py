@@ -1,0 +1,164 @@
+"""The tables and lines of a model card, each from one part of the manifest. Every cell is text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.domain.score import display
+from service.registry.manifest import Manifest
+from service.registry.manifest_base import NOT_AVAILABLE, Interval
+from service.registry.manifest_estimator import Equation
+
+Content = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def number(value: float | None) -> str:
+    """A limit or coefficient in full, or "none"."""
+    return "none" if value is None else f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def interval(value: Interval | str) -> str:
+    """` [low, high]` with its level, or that there is none; to be put behind a figure."""
+    if isinstance(value, str):
+        return " (interval not available)"
+    return f" [{display(value.low)}, {display(value.high)}] ({value.level:.0%})"
+
+
+def performance(manifest: Manifest) -> Content:
+    """Every figure with its interval, people and method."""
+    head = ("Metric", "Value", "On whom", "Method", "Date")
+    rows = [
+        (p.metric, display(p.value) + interval(p.interval), p.cohort, p.method, p.date) for p in manifest.performance
+    ]
+    return head, rows
+
+
+def panel(manifest: Manifest) -> Content:
+    """Analytes with unit, range, limits, and what happens without a plain number."""
+    head = ("Analyte", "Name", "Unit", "Range", "LoD / LoQ", "Analytical CV", "Without a plain number")
+    rows = []
+    for a in manifest.analytes:
+        rules = {"below LoQ": a.below_loq, "above": a.above_upper, "not detected": a.not_detected, "absent": a.absent}
+        said = ", ".join(f"{name}: {rule.action}" for name, rule in rules.items())
+        span = f"{number(a.range.low)} to {number(a.range.high)}"
+        limits = f"{number(a.lod)} / {number(a.loq)}"
+        cv = a.analytical_cv if isinstance(a.analytical_cv, str) else number(a.analytical_cv)
+        rows.append((a.analyte, a.name, a.unit, span, limits, cv, said))
+    return head, rows
+
+
+def covariates(manifest: Manifest) -> Content:
+    """Covariates with unit, type and range."""
+    rows = [
+        (c.name, c.title, c.unit, c.type, f"{number(c.range.low)} to {number(c.range.high)}")
+        for c in manifest.covariates
+    ]
+    return ("Name", "Meaning", "Unit", "Type", "Range"), rows or [("none", "", "", "", "")]
+
+
+def intended_use(manifest: Manifest) -> Content:
+    """Whom and what the service accepts; everything else is refused."""
+    use = manifest.intended_use
+    population = use.population
+    rows = [
+        ("Condition", manifest.condition.text),
+        ("Age", f"{number(population.age_min_years)} to {number(population.age_max_years)} years"),
+        ("Sex", ", ".join(population.sexes)),
+        ("Population", population.notes),
+        ("Specimen", ", ".join(use.specimen_types)),
+        ("Anticoagulant accepted", ", ".join(use.anticoagulants.accepted)),
+        ("Anticoagulant refused", ", ".join(use.anticoagulants.refused) or "none"),
+        ("EV isolation", ", ".join(use.isolation_methods)),
+        ("Substitutions allowed", str(manifest.max_substitutions)),
+    ]
+    return ("Criterion", "Accepted"), rows
+
+
+def equation(manifest: Manifest) -> tuple[str, ...]:
+    """How the number is made, in sentences."""
+    estimator = manifest.estimator
+    if isinstance(estimator, Equation):
+        return (
+            f"Published equation, as printed: {estimator.printed}",
+            f"As served: {estimator.canonical}",
+            estimator.sign_convention,
+        )
+    proof = estimator.lowered.proof if estimator.lowered else None
+    shown = f"at most {proof.max_abs_difference:.1e} over {proof.rows} rows" if proof else NOT_AVAILABLE
+    return (
+        f"Fitted with scikit-learn {estimator.sklearn_version}; positive class {estimator.positive_class}; "
+        f"calibration: {estimator.calibration.method}.",
+        f"Difference between the served coefficients and the estimator: {shown}.",
+    )
+
+
+def coefficients(manifest: Manifest) -> Content:
+    """Intercept and coefficients in full, in panel order."""
+    estimator = manifest.estimator
+    linear = estimator if isinstance(estimator, Equation) else estimator.lowered
+    head = ("Term", "Name", "Coefficient")
+    if linear is None:
+        return head, []
+    names = {a.analyte: a.name for a in manifest.analytes} | {c.name: c.title for c in manifest.covariates}
+    rows = [(term.input, names[term.input], number(term.coefficient)) for term in linear.terms]
+    return head, [("intercept", "", number(linear.intercept)), *rows]
+
+
+def categories(manifest: Manifest) -> Content:
+    """Categories in the order they are tried."""
+    rows = [(c.code, c.label, f"value {c.comparator} {number(c.cut_point)}") for c in manifest.output.categories]
+    return ("Category", "Label", "Holds where"), rows or [("none", "The version gives no category", "")]
+
+
+def cut_points(manifest: Manifest) -> Content:
+    """Each cut-point with its provenance."""
+    head = ("Cut-point", "Found on", "Method", "Locked before it was judged", "Date")
+    rows = [
+        (number(c.value) + interval(c.interval), c.cohort, c.method, "yes" if c.locked else "NO", c.date)
+        for c in manifest.output.cut_points
+    ]
+    return head, rows or [("none", "", "", "", "")]
+
+
+def gates(manifest: Manifest) -> Content:
+    """Quality gates with their limits and sources."""
+    head = ("Gate", "Assessment", "Flag", "Fail", "Source")
+    rows = [(code, g.requirement, number(g.flag), number(g.fail), g.source) for code, g in manifest.gates.items()]
+    return head, rows or [("none", "", "", "", "")]
+
+
+def controls(manifest: Manifest) -> Content:
+    """Runs that must find nothing."""
+    rows = [
+        (c.name, f"{c.metric} {display(c.value)}{interval(c.interval)}", c.expected, c.method)
+        for c in manifest.negative_controls
+    ]
+    return ("Control", "Found", "Expected", "Method"), rows
+
+
+def curves(manifest: Manifest) -> Content:
+    """The points of each curve."""
+    rows = [(c.kind, c.cohort, " ".join(f"({display(x)}, {display(y)})" for x, y in c.points)) for c in manifest.curves]
+    return ("Curve", "On whom", "Points"), rows
+
+
+def training(manifest: Manifest) -> Content:
+    """Where the model comes from."""
+    rows = []
+    for name, value in manifest.training.model_dump().items():
+        shown = "; ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        rows.append((name.replace("_", " ").capitalize(), shown))
+    return ("Field", "Value"), rows
+
+
+def lineage(manifest: Manifest) -> tuple[str, ...]:
+    """The version this one derives from."""
+    parent = manifest.parent
+    if parent is None:
+        return ("First version; derives from none.",)
+    return (f"Derives from {parent.version}. Change: {parent.change} Reason: {parent.reason}",)
+
+
+def references(manifest: Manifest) -> tuple[str, ...]:
+    """Citations with DOI and address."""
+    return tuple(f"{r.citation}. DOI: {r.doi}. {r.url}" for r in manifest.references)

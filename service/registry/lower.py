@@ -1,0 +1,174 @@
+"""Lower a linear scikit-learn classifier to coefficients and an intercept on the scale of its inputs.
+
+A lowered model is served by numpy alone, so the coefficients must say exactly what `predict_proba` says. Lowering
+follows the decision function through the steps as one affine map, `proof` then compares the two on real rows, and
+anything that is not one of the known linear parts is refused by its type's name. scikit-learn is imported only here,
+inside the functions: a serving process never calls them.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ArtifactRejected
+from service.registry.scorer import LinearScorer
+
+TOLERANCE = 1e-12
+"""Largest difference from `predict_proba` a lowered model may show, on the probability scale."""
+
+Floats = NDArray[np.float64]
+
+
+class NotLowerable(ArtifactRejected):
+    """The estimator is not one of the linear classifiers that can be lowered."""
+
+    code = "not_lowerable"
+    title = "The estimator cannot be lowered"
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredModel:
+    """`intercept` + inputs times `coefficients` (k,) is the logit of the positive class.
+
+    `imputed` (k,) are the values an imputer inside the pipeline would put in for a missing input, on the scale of the
+    inputs; None without an imputer. They belong in the panel's rules: a scorer never sees a missing value.
+    """
+
+    coefficients: tuple[float, ...]
+    intercept: float
+    imputed: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringProof:
+    """How many rows were compared, the largest difference found, and the library versions it holds for."""
+
+    rows: int
+    max_abs_difference: float
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Affine:
+    """The inputs of the next step are inputs * scale + shift, column by column."""
+
+    scale: Floats
+    shift: Floats
+    imputed: Floats | None = None
+
+
+def lower(estimator: Any, *, width: int) -> LoweredModel:
+    """The lowered form of a fitted binary classifier over `width` columns. Raises NotLowerable, naming the type."""
+    return _lower(estimator, _Affine(np.ones(width), np.zeros(width)))
+
+
+def prove(estimator: Any, lowered: LoweredModel, rows: Floats) -> LoweringProof:
+    """Compares `lowered` with `estimator.predict_proba` on `rows` (n, k).
+
+    Raises ArtifactRejected where any probability differs by more than `TOLERANCE`, or where `rows` is empty.
+    """
+    if not len(rows):
+        raise ArtifactRejected("a proof needs at least one row")
+    scorer = LinearScorer(lowered.coefficients, intercept=lowered.intercept, link="logit")
+    differences = np.abs(scorer.score(rows).value - estimator.predict_proba(rows)[:, 1])
+    largest = float(differences.max())
+    if not largest <= TOLERANCE:
+        raise ArtifactRejected("the lowered coefficients do not give the estimator's probabilities")
+    return LoweringProof(len(rows), largest, library_versions())
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what takes part in a fit: Python, numpy, scipy and scikit-learn."""
+    import scipy  # noqa: PLC0415
+    import sklearn  # noqa: PLC0415
+
+    versions = {"numpy": np.__version__, "python": platform.python_version()}
+    return versions | {"scikit-learn": sklearn.__version__, "scipy": scipy.__version__}
+
+
+def _lower(estimator: Any, before: _Affine) -> LoweredModel:
+    from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415
+
+    # Exact types: a subclass may compute something else under the same name.
+    if type(estimator) is Pipeline:
+        return _pipeline([step for _, step in estimator.steps], before)
+    if type(estimator) is LogisticRegression:
+        return _logistic(estimator, before)
+    if type(estimator) is CalibratedClassifierCV:
+        return _calibrated(estimator, before)
+    raise _refused(estimator)
+
+
+def _pipeline(steps: Sequence[Any], before: _Affine) -> LoweredModel:
+    for step in steps[:-1]:
+        before = _transformer(step, before)
+    return _lower(steps[-1], before)
+
+
+def _transformer(step: Any, before: _Affine) -> _Affine:
+    from sklearn.impute import SimpleImputer  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    if type(step) is StandardScaler:
+        return _standard_scaler(step, before)
+    if type(step) is SimpleImputer:
+        return _simple_imputer(step, before)
+    if step is None or step == "passthrough":
+        return before
+    raise _refused(step)
+
+
+def _standard_scaler(step: Any, before: _Affine) -> _Affine:
+    centre = step.mean_ if step.with_mean else np.zeros_like(before.shift)
+    spread = step.scale_ if step.with_std else np.ones_like(before.scale)
+    return replace(before, scale=before.scale / spread, shift=(before.shift - centre) / spread)
+
+
+def _simple_imputer(step: Any, before: _Affine) -> _Affine:
+    statistics = np.asarray(step.statistics_, dtype=np.float64)
+    marks_missing = isinstance(step.missing_values, float) and np.isnan(step.missing_values)
+    if step.add_indicator or not marks_missing or not np.isfinite(statistics).all() or before.imputed is not None:
+        # An indicator adds columns, a sentinel makes a measured value missing, an empty column is dropped.
+        raise _refused(step)
+    return replace(before, imputed=(statistics - before.shift) / before.scale)
+
+
+def _logistic(estimator: Any, before: _Affine) -> LoweredModel:
+    weights = np.asarray(estimator.coef_, dtype=np.float64)
+    if weights.shape != (1, len(before.scale)) or len(estimator.classes_) != 2:  # noqa: PLR2004
+        raise _refused(estimator)
+    intercept = float(estimator.intercept_[0]) + float((weights[0] * before.shift).sum())
+    imputed = None if before.imputed is None else tuple(before.imputed.tolist())
+    return LoweredModel(tuple((weights[0] * before.scale).tolist()), intercept, imputed)
+
+
+def _calibrated(estimator: Any, before: _Affine) -> LoweredModel:
+    folds = estimator.calibrated_classifiers_
+    if len(folds) != 1 or estimator.method != "sigmoid":
+        raise _refused(estimator)
+    inner = _lower(_thawed(folds[0].estimator), before)
+    (sigmoid,) = folds[0].calibrators
+    # The sigmoid is 1 / (1 + exp(a * f + b)) of the decision function f, so its logit is -(a * f + b).
+    weights = tuple(-sigmoid.a_ * w for w in inner.coefficients)
+    return replace(inner, coefficients=weights, intercept=-(sigmoid.a_ * inner.intercept + sigmoid.b_))
+
+
+def _thawed(estimator: Any) -> Any:
+    from sklearn.frozen import FrozenEstimator  # noqa: PLC0415
+
+    return estimator.estimator if type(estimator) is FrozenEstimator else estimator
+
+
+def _refused(part: Any) -> NotLowerable:
+    return NotLowerable(
+        f"{type(part).__name__}, as it is set, cannot be lowered to coefficients",
+        "build it from StandardScaler, SimpleImputer, LogisticRegression and one sigmoid CalibratedClassifierCV",
+    )

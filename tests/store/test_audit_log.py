@@ -1,0 +1,297 @@
+"""The log in the database: opened once, appended in one order by many writers, and never changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from service.audit.committer import Committer, Head, NoRows, SilentObserver
+from service.audit.entry import Entry, leaf_hash, timestamp
+from service.errors import Conflict, LogNotOpen, StorageUnavailable
+from service.store import audit_log
+from service.store.audit_log import SqlLogStorage, SqlTransaction
+from service.store.engine import Database
+from service.store.scores import ScoreRow, find_score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from service.audit.committer import Committer, NoRows, SilentObserver
+from service.audit.entry import Entry
+from service.store.audit_log import SqlLogStorage
+from service.store.engine import Database
+
+database = Database(sys.argv[1])
+storage = SqlLogStorage(database)
+print("ready", flush=True)
+sys.stdin.readline()
+now = datetime.now(UTC)
+storage.open(site="default", now=now)
+committer = Committer(storage, SilentObserver())
+committer.start()
+futures = [committer.submit(NoRows(), Entry("score.read", now, "system:cli", "default")) for _ in range(40)]
+print(*[future.result().index for future in futures])
+committer.close()
+database.close()
+"""
+CRASHER = """
+import os, signal, sys
+from service.audit.committer import Committer, SilentObserver
+from service.audit.entry import Entry, parse_timestamp
+from service.store.audit_log import SqlLogStorage
+from service.store.engine import Database
+from service.store.scores import ScoreRow, insert_score, link_score
+
+AT = "2026-11-23T05:51:19.123456Z"
+
+class Rows:
+    row = ScoreRow("1" * 36, "s", "s", "m", "1", "d", "final", 0.5, None, AT, "key:k", None, b"{}", b"{}", b"s" * 32)
+
+    def insert(self, transaction):
+        assert insert_score(transaction.connection, self.row)
+
+    def link(self, transaction, log_id, seq):
+        link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+committer = Committer(SqlLogStorage(Database(sys.argv[1])), SilentObserver())
+committer.start()
+committer.submit(Rows(), Entry("score.reported", parse_timestamp(AT), "key:k", "default")).result()
+"""
+
+
+def count(database: Database, table: str) -> int:
+    with database.read() as connection:
+        return int(connection.sqlalchemy.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def entries(database: Database) -> tuple[audit_log.EntryRow, ...]:
+    with database.read() as connection:
+        return audit_log.list_entries(connection, log_id=1, start=0, limit=10_000)
+
+
+def head(database: Database) -> Head | None:
+    with database.read() as connection:
+        return audit_log.find_open(connection)
+
+
+def test_no_log_is_open_at_first(database: Database, entry: Entry) -> None:
+    assert head(database) is None
+    committer = Committer(SqlLogStorage(database), SilentObserver())
+    committer.start()
+    with pytest.raises(LogNotOpen):
+        committer.submit(NoRows(), entry).result()
+    committer.close()
+
+
+def test_opening_records_itself(database: Database, entry: Entry) -> None:
+    opened = SqlLogStorage(database).open(site="zurich", now=entry.at, token=lambda length: "ab" * length)
+    assert opened == Head(1, "exoscore/abababababababab", 1, entry.at) == head(database)
+    (first,) = entries(database)
+    assert first.leaf_hash == leaf_hash(first.entry)
+    recorded = json.loads(first.entry)
+    assert (recorded["kind"], recorded["site"], recorded["record"]) == ("log.opened", "zurich", opened.origin)
+    assert recorded["at"] == timestamp(entry.at)
+
+
+def test_opening_again_finds_the_same_log(database: Database, entry: Entry) -> None:
+    storage = SqlLogStorage(database)
+    first = storage.open(site="default", now=entry.at)
+    assert storage.open(site="default", now=entry.at + timedelta(days=1)) == first
+    assert len(entries(database)) == 1
+
+
+def test_a_score_its_entry_and_the_head_agree(
+    database: Database, save: Callable[[ScoreRow], int], make_row: Callable[..., ScoreRow]
+) -> None:
+    row = make_row()
+    assert save(row) == 1
+    with database.read() as connection:
+        stored = find_score(connection, row.score_id)
+    assert stored is not None
+    assert (stored.row, stored.log_id, stored.seq) == (row, 1, 1)
+    last = entries(database)[-1]
+    found = head(database)
+    assert found is not None
+    assert (found.size, timestamp(found.last_recorded_at)) == (2, json.loads(last.entry)["at"])
+
+
+def test_a_clock_that_steps_back_is_raised_to_the_log(
+    database: Database, committer: Committer[SqlTransaction], entry: Entry
+) -> None:
+    early = Entry("score.read", entry.at - timedelta(hours=1), "key:k1", "default")
+    receipt = committer.submit(NoRows(), early).result()
+    assert receipt.recorded_at == entry.at
+    assert json.loads(entries(database)[-1].entry)["at"] == timestamp(entry.at)
+
+
+def test_entries_are_read_in_ranges(
+    database: Database, save: Callable[[ScoreRow], int], make_row: Callable[..., ScoreRow]
+) -> None:
+    for _ in range(4):
+        save(make_row())
+    with database.read() as connection:
+        found = audit_log.list_entries(connection, log_id=1, start=2, limit=2)
+        assert audit_log.list_entries(connection, log_id=2, start=0, limit=9) == ()
+    assert [row.seq for row in found] == [2, 3]
+
+
+def test_commit_that_fails_stores_nothing_and_says_so(
+    database: Database,
+    database_url: str,
+    committer: Committer[SqlTransaction],
+    make_row: Callable[..., ScoreRow],
+    make_rows: Callable[[ScoreRow], object],
+    entry: Entry,
+    break_commit: Callable[[str], None],
+) -> None:
+    break_commit(database_url)
+    future = committer.submit(make_rows(make_row()), entry)
+    with pytest.raises(StorageUnavailable):
+        future.result()
+    assert [count(database, table) for table in ("score", "score_log", "commit_probe")] == [0, 0, 0]
+    assert len(entries(database)) == 1
+    with database.write() as connection:
+        connection.execute(text("DROP TRIGGER commit_fails" + ("" if database.embedded else " ON audit_entry")))
+    assert committer.submit(make_rows(make_row()), entry).result().index == 1
+
+
+def test_rows_that_refuse_reach_the_caller_as_they_are(
+    database: Database, committer: Committer[SqlTransaction], entry: Entry
+) -> None:
+    refusal = Conflict("superseded already")
+
+    class Refusing(NoRows):
+        def insert(self, transaction: object) -> None:
+            raise refusal
+
+    assert committer.submit(Refusing(), entry).exception() is refusal
+    assert len(entries(database)) == 1
+
+
+def test_four_threads_append_without_gaps(
+    database: Database, storage: SqlLogStorage, make_row: Callable[..., ScoreRow],
+    make_rows: Callable[[ScoreRow], object], entry: Entry,
+) -> None:  # fmt: skip
+    def append(_: int) -> list[int]:
+        committer = Committer(storage, SilentObserver())
+        committer.start()
+        futures = [committer.submit(make_rows(make_row()), entry) for _ in range(10)]
+        committer.close()
+        return [future.result().index for future in futures]
+
+    with ThreadPoolExecutor(4) as pool:
+        indices = [index for found in pool.map(append, range(4)) for index in found]
+    assert sorted(indices) == list(range(1, 41))
+    assert [row.seq for row in entries(database)] == list(range(41))
+    assert count(database, "score_log") == 40
+
+
+@contextmanager
+def processes(code: str, url: str, number: int) -> Iterator[list[subprocess.Popen[str]]]:
+    arguments = [sys.executable, "-c", code, url]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(arguments, cwd=ROOT, **pipes) for _ in range(number)]
+    yield started
+    for process in started:
+        process.communicate()
+
+
+def test_two_processes_share_one_log(database: Database, database_url: str) -> None:
+    with processes(WRITER, database_url, 2) as writers:
+        for writer in writers:
+            assert writer.stdout.readline() == "ready\n"
+        for writer in writers:
+            writer.stdin.write("go\n")
+            writer.stdin.flush()
+        indices = [int(index) for writer in writers for index in writer.stdout.readline().split()]
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert sorted(indices) == list(range(1, 81))
+    times = [json.loads(row.entry)["at"] for row in entries(database)]
+    assert times == sorted(times)
+    assert len(times) == 81
+
+
+def test_a_killed_writer_leaves_nothing(
+    database: Database, database_url: str, committer: Committer[SqlTransaction], entry: Entry
+) -> None:
+    with processes(CRASHER, database_url, 1) as crashed:
+        pass
+    assert crashed[0].returncode == -9
+    assert [count(database, table) for table in ("score", "score_log", "audit_entry")] == [0, 0, 1]
+    assert committer.submit(NoRows(), entry).result().index == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_entry SET entry = entry",
+        "DELETE FROM audit_entry",
+        "DELETE FROM audit_log",
+        "INSERT INTO audit_log SELECT 2, 'o', NULL, 1, NULL, NULL, last_recorded_at, 'open', 0 FROM audit_log",
+        "INSERT INTO audit_entry SELECT log_id, 1, leaf_hash, substr(entry, 1, 0) FROM audit_entry",
+        "INSERT INTO audit_entry SELECT log_id, 1, substr(leaf_hash, 2), entry FROM audit_entry",
+        "INSERT INTO audit_entry SELECT 7, 1, leaf_hash, entry FROM audit_entry",
+        "UPDATE audit_log SET size = 0",
+        "UPDATE audit_log SET state = 'closed'",
+    ],
+    ids=["update", "delete", "head", "second log", "no bytes", "short hash", "no such log", "size", "state"],
+)
+def test_the_database_refuses(database: Database, storage: SqlLogStorage, statement: str) -> None:
+    with pytest.raises(StorageUnavailable), database.write() as connection:
+        connection.execute(text(statement))
+    assert len(entries(database)) == 1
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536], ids=["longest", "too long"])
+def test_entries_are_shorter_than_64_kib(database: Database, storage: SqlLogStorage, size: int) -> None:
+    statement = text("INSERT INTO audit_entry VALUES (1, 1, :leaf, :entry)")
+    bound = statement.bindparams(leaf=b"l" * 32, entry=b"e" * size)
+    if size > 65_535:
+        with pytest.raises(StorageUnavailable), database.write() as connection:
+            connection.execute(bound)
+        return
+    with database.write() as connection:
+        assert connection.execute(bound).rowcount == 1
+
+
+def test_sqlite_refuses_to_replace_an_entry(sqlite_backend: object, entry: Entry) -> None:
+    database = Database(sqlite_backend.migrated())
+    SqlLogStorage(database).open(site="default", now=entry.at)
+    before = entries(database)
+    with pytest.raises(StorageUnavailable), database.write() as connection:
+        connection.execute(
+            text("INSERT OR REPLACE INTO audit_entry SELECT log_id, seq, leaf_hash, x'00' FROM audit_entry")
+        )
+    assert entries(database) == before
+    database.close()
+
+
+def test_postgresql_refuses_to_truncate(postgresql_backend: object, entry: Entry) -> None:
+    url = postgresql_backend.migrated()
+    database = Database(url)
+    SqlLogStorage(database).open(site="default", now=entry.at)
+    with pytest.raises(StorageUnavailable), database.write() as connection:
+        connection.execute(text("TRUNCATE audit_entry CASCADE"))
+    assert len(entries(database)) == 1
+    database.close()
+    postgresql_backend.remove(url)
+
+
+def test_a_sealed_log_makes_room_for_one_more(database: Database, storage: SqlLogStorage, entry: Entry) -> None:
+    with database.write() as connection:
+        connection.execute(text("UPDATE audit_log SET state = 'sealed'"))
+    assert storage.open(site="default", now=entry.at).log_id == 2
