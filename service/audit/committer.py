@@ -155,6 +155,11 @@ class Committer(Generic[T]):
         self._thread.start()
         self._accepting = True
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread lives and submissions are taken in."""
+        return self._accepting and self._thread.is_alive()
+
     def submit(self, rows: Rows[T], entry: Entry) -> Future[Receipt]:
         """Queue rows and entry. Raises `Overloaded` where the queue is full and `ShuttingDown` where nothing is taken
         in any more; the future raises what `rows` raised, or `StorageUnavailable`."""

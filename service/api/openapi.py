@@ -1,0 +1,109 @@
+"""The OpenAPI 3.1 document: what FastAPI knows, plus `POST /v1/scores` from the field table that checks it.
+
+One source for the schema that is shown and the schema that is checked: the request's schema comes from
+`domain.fields`, the answer's from `schemas.ScoreAnswer`, and a test holds real traffic against both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service import __version__
+from service.api.schemas import ProblemDocument, ScoreAnswer
+from service.domain.fields import request_schema
+
+REF = "#/components/schemas/"
+SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}]
+OPEN_PATHS = ("/health/live", "/health/ready")
+DESCRIPTION = (
+    "Scores exosome (extracellular vesicle) biomarker panels with one exact model version, and stores each score with "
+    "its audit record before it answers. The bundled models are for research use only."
+)
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 257},
+    "description": "The same key with the same body gives the stored answer again; remembered for 24 hours by default.",
+}
+_TITLES = {
+    400: "The body could not be read",
+    401: "No valid API key",
+    403: "The key lacks the scope",
+    404: "Unknown name, version, alias or id",
+    409: "In conflict with the present state, which is named",
+    413: "The body is larger than 1 MiB",
+    415: "Not application/json in UTF-8",
+    422: "The input is wrong; every problem is listed, nothing was stored",
+    503: "The service cannot answer now; nothing was stored",
+}
+
+
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of a route, for its declaration."""
+    return {
+        status: {
+            "description": _TITLES[status],
+            "content": {"application/problem+json": {"schema": {"$ref": REF + "ProblemDocument"}}},
+        }
+        for status in statuses
+    }
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The whole OpenAPI document of the application; built once and kept."""
+    if app.openapi_schema is None:
+        openapi = get_openapi(title="ExoScore", version=__version__, description=DESCRIPTION, routes=app.routes)
+        components = openapi.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
+        for model in (ProblemDocument, ScoreAnswer):
+            schema = model.model_json_schema(ref_template=REF + "{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[model.__name__] = schema
+        schemas["ScoreRequest"] = request_schema()
+        components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key"}}
+        openapi["paths"]["/v1/scores"]["post"] = _score_operation()
+        for path, operations in openapi["paths"].items():
+            for operation in operations.values():
+                _tidy(operation, secured=path not in OPEN_PATHS)
+        app.openapi_schema = openapi
+    return app.openapi_schema
+
+
+def _score_operation() -> dict[str, Any]:
+    answer = {"application/json": {"schema": {"$ref": REF + "ScoreAnswer"}}}
+    errors = problems_of(400, 401, 403, 404, 409, 413, 415, 422, 503)
+    return {
+        "tags": ["scores"],
+        "summary": "Score one specimen",
+        "description": "Answers after the score and its audit entry are durable. A panel that is in scope but fails a "
+        "measured quality gate is stored as `not_reportable`, without a number.",
+        "operationId": "post_score",
+        "parameters": [_IDEMPOTENCY],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": REF + "ScoreRequest"}}}},
+        "responses": {
+            "201": {
+                "description": "Scored and stored",
+                "content": answer,
+                "headers": {"Location": {"schema": {"type": "string"}, "description": "Where the score can be read"}},
+            },
+            "200": {
+                "description": "The stored answer of an earlier request with the same key and body",
+                "content": answer,
+            },
+        }
+        | {str(status): response for status, response in errors.items()},
+    }
+
+
+def _tidy(operation: dict[str, Any], *, secured: bool) -> None:
+    """Every operation states its security; the framework's own 422, which is never sent, goes."""
+    operation["security"] = SECURITY if secured else []
+    shown = operation["responses"].get("422", {}).get("content", {})
+    if "application/json" in shown and "application/problem+json" in shown:
+        del shown["application/json"]
+    elif "application/json" in shown:
+        operation["responses"]["422"] = problems_of(422)[422]

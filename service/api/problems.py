@@ -1,0 +1,131 @@
+"""The one place that turns errors into answers: `application/problem+json` (RFC 9457), nothing submitted in it.
+
+`instance` is the request's own id, which stands in the log too; the path is not repeated, because a path may hold
+whatever a caller typed. Validation errors of the framework lose their `input`, `ctx` and message before they leave.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service.errors import InputRejected, Problem, ServiceError, SystemFault, Unauthenticated
+from service.telemetry import log_event
+
+MEDIA_TYPE = "application/problem+json"
+
+_MEANINGS = {
+    "missing": ("missing", "a required value is missing", "add it"),
+    "extra_forbidden": ("unknown_field", "a name is not known here", "use only the names in /openapi.json"),
+    "json_invalid": ("malformed_body", "the body is not valid JSON", "send one JSON object"),
+}
+_OTHERWISE = (
+    "invalid_value",
+    "a value has the wrong type or lies outside its limits",
+    "see its schema in /openapi.json",
+)
+
+
+class InternalError(SystemFault):
+    """A defect of the service. The log has the error's type and place under the answer's `instance`."""
+
+    code = "internal_error"
+    http_status = 500
+    title: ClassVar[str] = "Internal error"
+
+
+def problem_response(request: Request, error: ServiceError) -> Response:
+    """The answer for one error, with every problem it holds."""
+    headers = {}
+    retry_after = error.retry_after if isinstance(error, SystemFault) else None
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="exoscore"'
+    body = {
+        "type": f"urn:exoscore:problem:{error.code}",
+        "title": error.title,
+        "status": error.http_status,
+        "detail": f"{error.message}; {error.remedy}" if error.remedy else error.message,
+        "instance": f"urn:uuid:{request.state.request_id}",
+        "code": error.code,
+        "errors": [_problem(problem) for problem in error.problems],
+    }
+    request.state.code = error.code
+    return Response(json.dumps(body), error.http_status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Register the handlers of every error the application can meet."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    item = {
+        "pointer": problem.pointer,
+        "code": problem.code,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    }
+    return item if problem.analyte is None else item | {"analyte": problem.analyte}
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ServiceError):
+        raise TypeError("registered for ServiceError alone")
+    return problem_response(request, error)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise TypeError("registered for RequestValidationError alone")
+    problems = []
+    for item in error.errors():
+        code, message, remedy = _MEANINGS.get(item["type"], _OTHERWISE)
+        location = [str(part) for part in item["loc"][1:]]
+        if code in ("unknown_field", "malformed_body"):
+            location = location[:-1]
+        problems.append(Problem("".join(f"/{part}" for part in location), code, message, remedy))
+    return problem_response(request, InputRejected("the request is not valid", problems=problems))
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise TypeError("registered for HTTPException alone")
+    status = HTTPStatus(error.status_code)
+    fault = _routing_error(status)
+    response = problem_response(request, fault)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _routing_error(status: HTTPStatus) -> ServiceError:
+    name = status.phrase.lower().replace(" ", "_")
+    kind = type("RoutingError", (InputRejected,), {"code": name, "http_status": int(status), "title": status.phrase})
+    error: ServiceError = kind(status.description or status.phrase, "see /openapi.json for the routes")
+    return error
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    location = None if place is None else f"{place.tb_frame.f_globals.get('__name__')}:{place.tb_lineno}"
+    log_event(
+        "internal_error",
+        level=logging.ERROR,
+        request_id=request.state.request_id,
+        error_type=type(error).__name__,
+        location=location,
+    )
+    return problem_response(request, InternalError("the service met a defect of its own", "report the instance"))

@@ -1,0 +1,96 @@
+"""Models over HTTP: which exist, which version answers, what a version needs, and its card."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from service.api.openapi import problems_of
+from service.api.schemas import ModelDetail, ModelPage, VersionDetail
+from service.api.security import requires, services_of
+from service.workflows import read_models
+from service.workflows.keys import Caller
+
+router = APIRouter(tags=["models"])
+Reader = Annotated[Caller, Depends(requires("models:read"))]
+ERRORS = problems_of(401, 403, 404, 503)
+
+
+@router.get("/v1/models", summary="List models", responses=problems_of(401, 403, 503))
+async def list_models(request: Request, _: Reader) -> ModelPage:
+    """Every model with its aliases and its newest version."""
+    items = read_models.list_models(services_of(request).registry.current)
+    return ModelPage.model_validate({"items": items, "next_cursor": None})
+
+
+@router.get("/v1/models/{name}", summary="Show a model", responses=ERRORS)
+async def show_model(request: Request, name: str, _: Reader) -> ModelDetail:
+    """A model's aliases and all its versions with their states, newest last."""
+    return ModelDetail.model_validate(read_models.show_model(services_of(request).registry.current, name))
+
+
+@router.get("/v1/models/{name}/versions/{version}", summary="Show a version", responses=ERRORS)
+async def show_version(request: Request, name: str, version: str, _: Reader) -> VersionDetail:
+    """State, digest and manifest of one version; the reason where it was rejected."""
+    return VersionDetail.model_validate(read_models.show_version(services_of(request).registry.current, name, version))
+
+
+@router.get(
+    "/v1/models/{name}/versions/{version}/panel",
+    summary="JSON Schema of a version's request",
+    responses=ERRORS | {200: {"content": {"application/schema+json": {}}, "description": "JSON Schema 2020-12"}},
+    response_class=Response,
+)
+async def show_panel(request: Request, name: str, version: str, _: Reader) -> Response:
+    """A JSON Schema that a caller can check a request against before sending it."""
+    schema = read_models.panel_of(services_of(request).registry.current, name, version)
+    return JSONResponse(schema, media_type="application/schema+json")
+
+
+@router.get(
+    "/v1/models/{name}/versions/{version}/card",
+    summary="Model card of a version",
+    responses=ERRORS
+    | {
+        200: {
+            "content": {"text/markdown": {}, "text/html": {}, "application/json": {}},
+            "description": "The model card",
+        }
+    },
+    response_class=Response,
+)
+async def show_card(request: Request, name: str, version: str, _: Reader) -> Response:
+    """The model card in the form that Accept prefers: Markdown (the default), HTML or JSON."""
+    models = services_of(request).registry.current
+    form = preferred(request.headers.get("accept", "*/*"))
+    card: Any = read_models.card_of(models, name, version, form)
+    headers = {"Vary": "Accept"}
+    if form == "json":
+        return JSONResponse(card, headers=headers)
+    if form == "html":
+        return HTMLResponse(
+            card, headers=headers | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        )
+    return PlainTextResponse(card, headers=headers, media_type="text/markdown")
+
+
+def preferred(accept: str) -> read_models.CardForm:
+    """The card's form that an Accept header prefers; Markdown where it does not say (RFC 9110, section 12.5.1)."""
+    best: tuple[float, read_models.CardForm] = (0.0, "markdown")
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        form = read_models.CARD_FORMS.get(kind)
+        weight = _weight(parameters)
+        if form is not None and weight > best[0]:
+            best = (weight, form)
+    return best[1]
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "q":
+            return float(value) if value.replace(".", "", 1).isdigit() else 0.0
+    return 1.0

@@ -1,0 +1,234 @@
+"""Shapes of what the service answers, for the OpenAPI document, and of the small requests that pydantic checks.
+
+The request of `POST /v1/scores` is not here: its field table in `domain.specimen` is the only source of its schema.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from service.workflows.read_scores import DEFAULT_LIMIT, MAX_LIMIT, Query
+
+
+class Model(BaseModel):
+    """Which exact version answered."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class ClaimedModel(Model):
+    """Which exact version answered, and what it claims to be."""
+
+    status_claim: Literal["research_use_only", "laboratory_developed", "ivd"]
+
+
+class Identified(BaseModel):
+    """A subject or a specimen, by the caller's own identifier."""
+
+    id: str
+
+
+class CategoryOut(BaseModel):
+    """The category of a score: it holds where `value comparator cut_point` is true."""
+
+    code: str
+    label: str
+    cut_point: float
+    comparator: Literal["<", "<=", ">=", ">"]
+
+
+class ScoreOut(BaseModel):
+    """The number: inverse `link` of `baseline` plus the sum of the contributions' terms."""
+
+    value: float
+    kind: Literal["probability", "index"]
+    link: Literal["logit", "identity"]
+    baseline: float
+    raw: float | None
+    explanation: Literal["additive", "not_additive"]
+    interval: dict[str, Any] | None
+    category: CategoryOut | None
+
+
+class ContributionOut(BaseModel):
+    """One additive term: what was submitted, what was used after normalisation, and what it added."""
+
+    input: Literal["analyte", "covariate"]
+    code: str
+    name: str
+    value: float | None
+    unit: str
+    used: float
+    term: float
+
+
+class CheckOut(BaseModel):
+    """One quality check with the observed value, the limit and the limit's source."""
+
+    code: str
+    verdict: Literal["pass", "flag", "fail", "not_assessed"]
+    observed: float | None
+    limit: float | None
+    source: str
+
+
+class QualityOut(BaseModel):
+    """The worst verdict of the assessed checks, and all checks."""
+
+    verdict: Literal["pass", "flag", "fail", "not_assessed"]
+    checks: list[CheckOut]
+
+
+class AuditOut(BaseModel):
+    """Where the score's entry stands in the audit log; `checkpoint` is null until checkpoints are signed."""
+
+    index: int
+    checkpoint: str | None
+
+
+class ScoreAnswer(BaseModel):
+    """A stored score. `score` and `contributions` are null where the status is `not_reportable`."""
+
+    id: str
+    status: Literal["final", "indeterminate", "not_reportable"]
+    model: ClaimedModel
+    subject: Identified
+    specimen: Identified
+    score: ScoreOut | None
+    contributions: list[ContributionOut] | None
+    quality: QualityOut
+    supersedes: str | None
+    created_at: datetime
+    superseded_by: str | None
+    retracted: dict[str, Any] | None
+    audit: AuditOut
+
+
+class ScoreSummary(BaseModel):
+    """Value and category of a listed score."""
+
+    value: float
+    category: str | None
+
+
+class ScoreItem(BaseModel):
+    """One score in a list; no subject and no specimen."""
+
+    id: str
+    status: Literal["final", "indeterminate", "not_reportable"]
+    model: Model
+    score: ScoreSummary | None
+    created_at: datetime
+    superseded_by: str | None
+    retracted: dict[str, Any] | None
+
+
+class ScorePage(BaseModel):
+    """One page of scores, oldest first, in the order of the audit log."""
+
+    items: list[ScoreItem]
+    next_cursor: str | None
+
+
+class ListQuery(BaseModel):
+    """Filters of the list; identifiers of people and specimens belong into the body of a search."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str | None, Field(max_length=200)] = None
+    since: AwareDatetime | None = None
+    cursor: Annotated[str | None, Field(max_length=100)] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+
+    def query(self) -> Query:
+        """The same as the workflow takes it."""
+        return Query(**self.model_dump())
+
+
+class SearchRequest(ListQuery):
+    """The list's filters with subject and specimen, which must not stand in a URL."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    subject: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+    specimen: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+
+
+class ModelItem(BaseModel):
+    """One model in the list: its aliases and its newest version."""
+
+    name: str
+    aliases: dict[str, str]
+    latest: str
+
+
+class ModelPage(BaseModel):
+    """All models."""
+
+    items: list[ModelItem]
+    next_cursor: str | None
+
+
+class VersionItem(BaseModel):
+    """One version of a model."""
+
+    version: str
+    state: str
+    digest: str | None
+
+
+class ModelDetail(BaseModel):
+    """A model with its aliases and versions, newest last, in SemVer order."""
+
+    name: str
+    aliases: dict[str, str]
+    versions: list[VersionItem]
+
+
+class VersionDetail(BaseModel):
+    """One version: its state, its digest and its whole manifest; `reason` says why a version was rejected."""
+
+    state: str
+    digest: str | None
+    reason: str | None
+    manifest: dict[str, Any] | None
+
+
+class Live(BaseModel):
+    """The process runs."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """The database answers with the schema this release needs; how many versions are in force."""
+
+    status: Literal["ready"]
+    versions_in_force: int
+
+
+class ProblemItem(BaseModel):
+    """One problem: where, what, and what to send instead."""
+
+    pointer: str
+    code: str
+    message: str
+    remedy: str
+    analyte: str | None = None
+
+
+class ProblemDocument(BaseModel):
+    """An error (RFC 9457) with every problem that was found; it never repeats a submitted value."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: list[ProblemItem]

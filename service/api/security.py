@@ -1,0 +1,36 @@
+"""Who may call what: the bearer key of a request, and the scope each route asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request
+
+from service.workflows.keys import Caller, authenticate
+from service.workflows.services import Services
+
+
+def services_of(request: Request) -> Services:
+    """The services this application was composed with."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def caller_with(request: Request, scope: str) -> Caller:
+    """The caller of a request; raises Unauthenticated, or ScopeMissing where the key lacks `scope`."""
+    kind, _, key = request.headers.get("authorization", "").partition(" ")
+    presented = key.strip() if kind.lower() == "bearer" else None
+    caller = await asyncio.to_thread(authenticate, services_of(request), presented)
+    request.state.actor = caller.actor
+    caller.require(scope)
+    return caller
+
+
+def requires(scope: str) -> Callable[[Request], Awaitable[Caller]]:
+    """A dependency that lets only callers with `scope` through."""
+
+    async def dependency(request: Request) -> Caller:
+        return await caller_with(request, scope)
+
+    return dependency

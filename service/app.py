@@ -1,0 +1,151 @@
+"""Composition root: `create_app(settings)` opens database, committer and registry, and puts the application together.
+
+Everything that can make a start unsafe is found here, before the first request can arrive: all reasons at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from fastapi import FastAPI
+
+from service import __version__, home
+from service.api import openapi, routes_health, routes_models, routes_scores
+from service.api.access_log import AccessLog
+from service.api.problems import install_problem_handlers
+from service.audit.committer import Committer, Receipt
+from service.errors import Problem, SchemaOutdated, Unauthenticated, UnsafeConfiguration
+from service.registry.active import ActiveSlot
+from service.registry.bundled import load_bundled
+from service.settings import Settings, shipped, unsafe_in_production
+from service.store import keys as key_store
+from service.store import migrate
+from service.store.audit_log import SqlLogStorage
+from service.store.engine import Database
+from service.telemetry import log_event
+from service.workflows.keys import SCOPES, authenticate, create_key
+from service.workflows.services import Services, utc_now
+
+
+class LogObserver:
+    """Tells the log what the committer met; metrics join here later."""
+
+    def committed(self, receipt: Receipt, clock_behind: timedelta) -> None:
+        """One item is durable; a clock that had to be corrected is worth a line."""
+        if clock_behind:
+            behind = clock_behind.total_seconds() * 1000
+            log_event("clock_behind", origin=receipt.origin, size=receipt.index + 1, duration_ms=behind)
+
+    def failed(self, error: BaseException) -> None:
+        """One item failed; its caller was told."""
+        log_event("commit_failed", error_type=type(error).__name__)
+
+
+def open_services(settings: Settings) -> Services:
+    """Open everything a use case needs; raises UnsafeConfiguration or SchemaOutdated before anything is written."""
+    problems = unsafe_in_production(settings) if settings.production else []
+    if problems:
+        raise UnsafeConfiguration("production mode refuses these settings", problems=problems)
+    pepper = home.read_pepper(settings)
+    database = Database(settings.resolved_database_url())
+    try:
+        _bring_schema_up(database)
+        if settings.production:
+            _refuse_unsafe_database(database)
+        storage = SqlLogStorage(database)
+        storage.open(site=settings.site, now=utc_now())
+        committer = Committer(storage, LogObserver(), capacity=settings.queue_capacity)
+    except BaseException:
+        database.close()
+        raise
+    committer.start()
+    models = load_bundled(shipped("model_artifacts"), in_force=not settings.production)
+    for version in models.versions:
+        if version.reason is not None:
+            log_event("version_rejected", model=f"{version.name}@{version.version}", reason=version.reason)
+    return Services(
+        database=database,
+        committer=committer,
+        registry=ActiveSlot(models),
+        pepper=pepper,
+        site=settings.site,
+        idempotency_ttl=timedelta(hours=settings.idempotency_hours),
+    )
+
+
+def close_services(services: Services) -> None:
+    """Let the committer finish what it took in, then close the database."""
+    services.committer.close()
+    services.database.close()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application, ready to be served; its services are closed when it shuts down."""
+    services = open_services(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        close_services(services)
+
+    app = FastAPI(title="ExoScore", version=__version__, lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app.state.services = services
+    app.router.routes.append(routes_scores.score_route)
+    for routes in (routes_scores, routes_models, routes_health):
+        app.include_router(routes.router)
+    install_problem_handlers(app)
+    app.add_middleware(AccessLog)
+
+    def openapi_document() -> dict[str, Any]:
+        return openapi.document(app)
+
+    app.openapi = openapi_document  # type: ignore[method-assign]
+    return app
+
+
+def ensure_development_key(settings: Settings, services: Services) -> bool:
+    """Make sure the development key of this home works on this database; True where an old one was moved aside."""
+    path = home.development_key_path(settings)
+    if path.exists():
+        try:
+            authenticate(services, path.read_text(encoding="utf-8").strip())
+        except Unauthenticated:
+            stale = True
+        else:
+            return False
+    else:
+        stale = False
+    _, key = create_key(services, name="development", scopes=SCOPES, actor="system:service", development=True)
+    home.write_development_key(settings, key)
+    return stale
+
+
+def _bring_schema_up(database: Database) -> None:
+    """Migrate SQLite; refuse an old PostgreSQL schema, because an operator decides when a shared database changes."""
+    if migrate.is_current(database):
+        return
+    if database.embedded:
+        migrate.upgrade(database, shipped("migrations"))
+        return
+    raise SchemaOutdated("the database schema is not the one this release needs", "run `exoscore db upgrade`")
+
+
+def _refuse_unsafe_database(database: Database) -> None:
+    problems = [
+        Problem("", "durability_off", message, "turn it on in postgresql.conf and restart PostgreSQL")
+        for message in database.durability_problems()
+    ]
+    with database.read() as connection:
+        rows = key_store.list_keys(connection)
+    problems += [
+        Problem(
+            "", "development_key", "a development key is in force in this database", "exoscore key revoke " + row.key_id
+        )
+        for row in rows
+        if row.development and row.revoked_at is None
+    ]
+    if problems:
+        raise UnsafeConfiguration("production mode refuses this database", problems=problems)

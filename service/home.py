@@ -1,0 +1,85 @@
+"""The files under `EXOSCORE_HOME`: the pepper, the development key and the example request.
+
+In production secrets come only from files the operator names; in development they are made on first start, with mode
+0600. A file that belongs to an earlier database is moved aside, never overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from service.errors import Problem, UnsafeConfiguration
+from service.settings import Settings
+
+MIN_PEPPER_BYTES = 32
+
+
+def read_pepper(settings: Settings) -> bytes:
+    """The pepper of keyed hashes: at least 32 bytes from the named file, or the development file made here."""
+    named = settings.pepper_file
+    path = named if named is not None else settings.home / "pepper"
+    if named is None and not settings.production:
+        _create(path, secrets.token_bytes(MIN_PEPPER_BYTES))
+    try:
+        pepper = path.read_bytes()
+    except OSError as error:
+        raise _unsafe(f"the pepper file cannot be read ({type(error).__name__})") from None
+    if len(pepper) < MIN_PEPPER_BYTES:
+        raise _unsafe(f"the pepper file holds fewer than {MIN_PEPPER_BYTES} bytes")
+    return pepper
+
+
+def development_key_path(settings: Settings) -> Path:
+    """Where the development key lies."""
+    return settings.home / "dev-key"
+
+
+def write_development_key(settings: Settings, key: str) -> Path:
+    """Store a new development key with mode 0600; an old one is moved aside. Returns its path."""
+    path = development_key_path(settings)
+    move_aside(path)
+    _create(path, key.encode())
+    return path
+
+
+def move_aside(path: Path) -> Path | None:
+    """Rename a file out of the way, if it is there; returns its new path."""
+    if not path.exists():
+        return None
+    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}.{secrets.token_hex(2)}.old")
+    path.rename(aside)
+    return aside
+
+
+def write_example(settings: Settings, request: dict[str, Any]) -> Path:
+    """Store the synthetic example request that the printed command sends. Returns its path."""
+    path = settings.home / "example.json"
+    path.write_text(json.dumps(request, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Create a private file with its whole content at once, or leave the one that is there."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _unsafe(message: str) -> UnsafeConfiguration:
+    remedy = "name a private file with at least 32 random bytes in EXOSCORE_PEPPER_FILE"
+    return UnsafeConfiguration(message, remedy, [Problem("", "pepper", message, remedy)])

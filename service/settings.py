@@ -1,0 +1,103 @@
+"""One frozen `Settings` object, read once from `EXOSCORE_*` and passed in; nothing else reads the environment.
+
+Rules:
+1. Every problem is reported at once, by variable name and without the value.
+2. A variable with the prefix that no setting has is a problem too: a misspelt `EXOSCORE_DATABASE_URL` must not end in
+   a silent SQLite file.
+3. `shipped` is the one function that knows where migrations and bundled models lie: beside the package in a checkout
+   or an editable install, inside it in a wheel.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import Problem, UnsafeConfiguration
+
+PREFIX = "EXOSCORE_"
+PACKAGE = Path(__file__).resolve().parent
+
+
+class Settings(BaseSettings):
+    """All settings; field `x` is the environment variable `EXOSCORE_X`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    env: Literal["development", "production"] = "development"
+    home: Path = Path(".exoscore")
+    database_url: SecretStr | None = None
+    site: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    pepper_file: Path | None = None
+    signing_key_file: Path | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 366)
+    queue_capacity: int = Field(default=4096, ge=1, le=1_000_000)
+
+    @property
+    def production(self) -> bool:
+        """Whether the unsafe conveniences of development are off."""
+        return self.env == "production"
+
+    def resolved_database_url(self) -> str:
+        """The database URL, by default a SQLite file under `home`."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'exoscore.db'}"
+
+
+def load_settings() -> Settings:
+    """The settings of this process; raises UnsafeConfiguration with every variable that is unknown or invalid."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
+    problems = [
+        Problem("", "unknown_setting", f"{given[name]} is not a setting", "use one of: " + ", ".join(sorted(known)))
+        for name in sorted(set(given) - known)
+    ]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [
+            Problem(
+                "", "invalid_setting", f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}", "correct or unset it"
+            )
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+    if problems:
+        raise UnsafeConfiguration("the settings are not valid", problems=problems)
+    return settings
+
+
+def unsafe_in_production(settings: Settings) -> list[Problem]:
+    """What production mode refuses about the settings alone; the database is asked elsewhere."""
+    problems = []
+    for variable, path in (("PEPPER_FILE", settings.pepper_file), ("SIGNING_KEY_FILE", settings.signing_key_file)):
+        if path is None:
+            problems.append(_unsafe("missing_secret_file", f"{PREFIX}{variable} is not set", "name the secret's file"))
+        elif not path.is_file():
+            problems.append(
+                _unsafe("missing_secret_file", f"the file of {PREFIX}{variable} does not exist", "create it")
+            )
+        elif path.stat().st_mode & 0o077:
+            problems.append(
+                _unsafe("readable_secret_file", f"the file of {PREFIX}{variable} is open to others", "chmod 600")
+            )
+    if (settings.home / "dev-key").exists():
+        problems.append(_unsafe("development_key", "a development key lies in the home folder", "revoke and delete it"))
+    if settings.log_level == "DEBUG":
+        problems.append(_unsafe("debug_logging", f"{PREFIX}LOG_LEVEL is DEBUG", "set it to INFO or higher"))
+    return problems
+
+
+def _unsafe(code: str, message: str, remedy: str) -> Problem:
+    return Problem("", code, message, remedy)
+
+
+def shipped(name: Literal["migrations", "model_artifacts"]) -> Path:
+    """The folder of shipped files: `service/_NAME` in a wheel, the top-level folder in a checkout."""
+    packaged = PACKAGE / f"_{name}"
+    return packaged if packaged.is_dir() else PACKAGE.parent / name

@@ -1,0 +1,89 @@
+"""Idempotency-Key: the same key and the same body give the stored answer, not a second score.
+
+Keys are scoped to caller and route. Only keyed hashes of key and body are stored: a LIMS sends accession numbers as
+keys, and a body's plain hash could be guessed. Within one process a second request with a running key gets 409; across
+replicas the unique constraint decides, and the loser replays the winner's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.errors import Conflict, IdempotencyMismatch, InputRejected, Problem, RequestInProgress
+from service.store import idempotency as idempotency_store
+from service.store import scores as score_store
+from service.store.engine import WriteConnection
+from service.store.scores import StoredScore
+from service.workflows.keys import keyed_hash
+from service.workflows.services import Services
+
+MAX_KEY_LENGTH = 255
+
+
+class IdempotencyLost(Conflict):
+    """Another replica stored an answer under the same key first; the caller of the workflow never sees this."""
+
+    code = "idempotency_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One idempotent request: keyed hashes of its key and of its raw body."""
+
+    key_hmac: bytes
+    body_hmac: bytes
+
+    @classmethod
+    def issue(cls, pepper: bytes, key_id: str, route: str, header: str, body: bytes) -> Ticket:
+        """The ticket of a request; `header` may be quoted (RFC 8941 string) or bare. Raises InputRejected."""
+        key = header[1:-1] if header.startswith('"') and header.endswith('"') else header
+        if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+            message = f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable ASCII characters"
+            problem = Problem("", "invalid_idempotency_key", message, "send a UUID or an accession number")
+            raise InputRejected(message, problems=[problem])
+        scoped = f"{key_id}\0{route}\0{key}"
+        return cls(
+            keyed_hash(pepper, "idempotency-key", scoped.encode()),
+            keyed_hash(pepper, "idempotency-body", body),
+        )
+
+    def claim(self, connection: WriteConnection, score_id: str, now: datetime, ttl: timedelta) -> None:
+        """Claim the key for a score, in the score's own transaction; raises IdempotencyLost where it is taken."""
+        won = idempotency_store.claim(
+            connection,
+            key_hmac=self.key_hmac,
+            body_hmac=self.body_hmac,
+            score_id=score_id,
+            now=now,
+            expires_at=now + ttl,
+        )
+        if not won:
+            raise IdempotencyLost("the idempotency key was taken by another request", "send the request again")
+
+
+@contextmanager
+def running(in_flight: set[bytes], ticket: Ticket) -> Iterator[None]:
+    """Hold the ticket while its request runs in this process; raises RequestInProgress for a second one."""
+    if ticket.key_hmac in in_flight:
+        raise RequestInProgress("a request with this Idempotency-Key is still running", "wait for its answer")
+    in_flight.add(ticket.key_hmac)
+    try:
+        yield
+    finally:
+        in_flight.discard(ticket.key_hmac)
+
+
+def stored_under(services: Services, ticket: Ticket) -> StoredScore | None:
+    """The score stored under this ticket, if any; raises IdempotencyMismatch where the body was another one."""
+    with services.database.read() as connection:
+        row = idempotency_store.find(connection, ticket.key_hmac, services.clock())
+        if row is None:
+            return None
+        if row.body_hmac != ticket.body_hmac:
+            message = "this Idempotency-Key was used before with another body"
+            problem = Problem("", "idempotency_mismatch", message, "use a new key for a new request")
+            raise IdempotencyMismatch(message, problems=[problem])
+        return score_store.find_score(connection, row.score_id)

@@ -1,0 +1,141 @@
+"""API keys: created once and shown once, stored as keyed hashes, checked on every request, revoked for good.
+
+A key reads `exo_ID_SECRET` and is found by its HMAC-SHA-256 under the service's pepper, so the time a look-up takes
+says nothing about a guess. An absent, unknown, malformed and revoked key all answer alike.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.audit.entry import Entry, timestamp
+from service.errors import InputRejected, NotFound, Problem, ScopeMissing, Unauthenticated
+from service.store import keys as key_store
+from service.store.audit_log import SqlTransaction
+from service.store.keys import KeyRow
+from service.workflows.services import Services
+
+SCOPES = (
+    "scores:write",
+    "scores:read",
+    "batches:write",
+    "models:read",
+    "models:register",
+    "models:approve",
+    "audit:read",
+    "subjects:erase",
+    "admin",
+)
+_KEY = re.compile(r"exo_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
+_NAME = re.compile(r"[ -~]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: the key's id and its scopes."""
+
+    key_id: str
+    scopes: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """The actor of audit entries."""
+        return f"key:{self.key_id}"
+
+    def require(self, scope: str) -> None:
+        """Raise ScopeMissing unless the key has `scope`; `admin` is a scope of its own and implies no other."""
+        if scope not in self.scopes:
+            raise ScopeMissing(f"the API key lacks the scope {scope}", "use a key with that scope")
+
+
+def authenticate(services: Services, presented: str | None) -> Caller:
+    """The caller behind a presented key; raises Unauthenticated. Reads the database, so a revocation holds at once."""
+    match = _KEY.fullmatch(presented or "")
+    if match is None:
+        raise _unauthenticated()
+    with services.database.read() as connection:
+        row = key_store.find_key_by_secret(connection, keyed_hash(services.pepper, "api-key", match[0].encode()))
+    if row is None or row.revoked_at is not None:
+        raise _unauthenticated()
+    return Caller(row.key_id, row.scopes)
+
+
+def create_key(
+    services: Services, *, name: str, scopes: Iterable[str], actor: str, development: bool = False
+) -> tuple[KeyRow, str]:
+    """Create a key and its audit entry in one transaction; returns the row and the key itself, which is not kept."""
+    asked = frozenset(scopes)
+    problems = [
+        Problem("/scopes", "unknown_scope", "a scope is not known", "use some of: " + ", ".join(SCOPES))
+        for _ in asked.difference(SCOPES)
+    ]
+    if not asked:
+        problems.append(
+            Problem("/scopes", "missing", "a key needs at least one scope", "add one of: " + ", ".join(SCOPES))
+        )
+    if _NAME.fullmatch(name) is None or not name.strip():
+        problems.append(
+            Problem("/name", "invalid_name", "a key's name is 1 to 64 printable ASCII characters", "rename it")
+        )
+    if problems:
+        raise InputRejected("the key was not created", problems=problems)
+    key_id = secrets.token_hex(8)
+    secret = f"exo_{key_id}_{secrets.token_urlsafe(32)}"
+    now = services.clock()
+    row = KeyRow(
+        key_id, name, keyed_hash(services.pepper, "api-key", secret.encode()), asked, timestamp(now), None, development
+    )
+    entry = Entry(kind="key.created", at=now, actor=actor, site=services.site, record=key_id)
+    services.committer.submit(_InsertKey(row), entry).result()
+    return row, secret
+
+
+def revoke_key(services: Services, *, key_id: str, actor: str) -> None:
+    """Revoke a key for good, with its audit entry; raises NotFound for an unknown or already revoked key."""
+    now = services.clock()
+    entry = Entry(kind="key.revoked", at=now, actor=actor, site=services.site, record=key_id)
+    services.committer.submit(_RevokeKey(key_id, now), entry).result()
+
+
+def list_keys(services: Services) -> tuple[KeyRow, ...]:
+    """All keys, oldest first, revoked ones included; the hashes are in the rows, the keys are nowhere."""
+    with services.database.read() as connection:
+        return key_store.list_keys(connection)
+
+
+def keyed_hash(pepper: bytes, purpose: str, data: bytes) -> bytes:
+    """HMAC-SHA-256 of `data` under the pepper, 32 bytes; `purpose` keeps hashes of different kinds apart."""
+    return hmac.digest(pepper, f"exoscore/{purpose}/v1\0".encode() + data, "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class _InsertKey:
+    row: KeyRow
+
+    def insert(self, transaction: SqlTransaction) -> None:
+        key_store.insert_key(transaction.connection, self.row)
+
+    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
+        """A key has no row beside its entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RevokeKey:
+    key_id: str
+    at: datetime
+
+    def insert(self, transaction: SqlTransaction) -> None:
+        if not key_store.revoke_key(transaction.connection, self.key_id, self.at):
+            raise NotFound("no such key, or it is revoked already", "see exoscore key list")
+
+    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
+        """A key has no row beside its entry."""
+
+
+def _unauthenticated() -> Unauthenticated:
+    return Unauthenticated("no valid API key was presented", "send `Authorization: Bearer KEY` with a key in force")

@@ -1,0 +1,79 @@
+"""What is known of models and their versions, from one snapshot of the registry."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from service.domain.panel_schema import panel_schema
+from service.errors import ModelNotFound, Problem, VersionNotInForce
+from service.registry.active import ActiveModels, ModelVersion
+from service.registry.card import card_html, card_json, card_markdown
+from service.registry.manifest import Manifest
+
+CardForm = Literal["markdown", "html", "json"]
+CARD_FORMS: dict[str, CardForm] = {"text/markdown": "markdown", "text/html": "html", "application/json": "json"}
+
+
+def list_models(models: ActiveModels) -> list[dict[str, Any]]:
+    """Every model: name, aliases, newest version."""
+    return [
+        {"name": name, "aliases": dict(models.aliases.get(name, {})), "latest": models.versions_of(name)[-1].version}
+        for name in models.names()
+    ]
+
+
+def show_model(models: ActiveModels, name: str) -> dict[str, Any]:
+    """One model with its versions, newest last; raises ModelNotFound."""
+    versions = models.versions_of(name)
+    if not versions:
+        raise _unknown("/name", "no model has this name", "list the models with GET /v1/models")
+    return {
+        "name": name,
+        "aliases": dict(models.aliases.get(name, {})),
+        "versions": [{"version": v.version, "state": v.state, "digest": v.digest} for v in versions],
+    }
+
+
+def show_version(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
+    """State, digest, reason and manifest of one version; raises ModelNotFound."""
+    found = get_version(models, name, version)
+    return {"state": found.state, "digest": found.digest, "reason": found.reason, "manifest": found.document}
+
+
+def panel_of(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
+    """JSON Schema of a request to one version; raises ModelNotFound, or VersionNotInForce for a rejected version."""
+    found = get_version(models, name, version)
+    if found.panel is None:
+        raise _rejected(found)
+    return panel_schema(found.panel)
+
+
+def card_of(models: ActiveModels, name: str, version: str, form: CardForm) -> dict[str, Any] | str:
+    """The model card of one version; raises ModelNotFound, or VersionNotInForce where its manifest cannot be read."""
+    found = get_version(models, name, version)
+    if found.manifest is None:
+        raise _rejected(found)
+    return render_card(found.manifest, found.digest, form)
+
+
+def render_card(manifest: Manifest, digest: str, form: CardForm) -> dict[str, Any] | str:
+    """The model card of a manifest in one of its three forms."""
+    if form == "json":
+        return card_json(manifest, digest)
+    return card_html(manifest, digest) if form == "html" else card_markdown(manifest, digest)
+
+
+def get_version(models: ActiveModels, name: str, version: str) -> ModelVersion:
+    """One version, whatever its state; raises ModelNotFound."""
+    found = models.find(name, version)
+    if found is None:
+        raise _unknown("/version", "this model has no such version", "list its versions with GET /v1/models/{name}")
+    return found
+
+
+def _unknown(pointer: str, message: str, remedy: str) -> ModelNotFound:
+    return ModelNotFound(message, remedy, [Problem(pointer, "model_not_found", message, remedy)])
+
+
+def _rejected(version: ModelVersion) -> VersionNotInForce:
+    return VersionNotInForce(f"the version is {version.state}: {version.reason}", "ask for another version")

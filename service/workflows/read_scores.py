@@ -1,0 +1,105 @@
+"""Read stored scores: one by its id, lists and searches in the order of the log.
+
+What is read is the stored answer byte for byte, with the fields that are derived at read time put behind it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.errors import InputRejected, NotFound, Problem
+from service.store import scores as score_store
+from service.store.scores import ListedScore, StoredScore
+from service.workflows.services import Services
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which scores to list; every field narrows, None does not. `model` is a name or `name@version`."""
+
+    model: str | None = None
+    subject: str | None = None
+    specimen: str | None = None
+    since: datetime | None = None
+    cursor: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+def get_score(services: Services, score_id: str) -> StoredScore:
+    """One stored score; raises NotFound."""
+    with services.database.read() as connection:
+        row = score_store.find_score(connection, score_id)
+    if row is None:
+        raise NotFound("no score has this id", "list the scores with GET /v1/scores")
+    return row
+
+
+def list_scores(services: Services, query: Query) -> dict[str, Any]:
+    """One page of scores, oldest first, and the cursor of the next page or None."""
+    name, _, version = (query.model or "").partition("@")
+    with services.database.read() as connection:
+        rows = score_store.list_scores(
+            connection,
+            model_name=name or None,
+            model_version=version or None,
+            subject_id=query.subject,
+            specimen_id=query.specimen,
+            since=query.since,
+            after=None if query.cursor is None else parse_cursor(query.cursor),
+            limit=query.limit + 1,
+        )
+    page, more = rows[: query.limit], len(rows) > query.limit
+    next_cursor = make_cursor(page[-1].log_id, page[-1].seq) if more else None
+    return {"items": [_item(row) for row in page], "next_cursor": next_cursor}
+
+
+def render(answer: bytes, index: int, superseded_by: str | None = None) -> bytes:
+    """The answer as it is sent: the stored bytes, what is derived now, and the place in the audit log."""
+    derived = {"superseded_by": superseded_by, "retracted": None, "audit": {"index": index, "checkpoint": None}}
+    return answer[:-1] + b"," + json.dumps(derived, separators=(",", ":")).encode()[1:]
+
+
+def etag(answer: bytes, superseded_by: str | None = None) -> str:
+    """A strong entity tag over the answer without its audit part (RFC 9110, section 8.8.3)."""
+    return f'"{hashlib.sha256(answer + (superseded_by or "").encode()).hexdigest()}"'
+
+
+def make_cursor(log_id: int, seq: int) -> str:
+    """An opaque cursor behind one entry of the log; it holds no caller's text."""
+    return base64.urlsafe_b64encode(f"{log_id}.{seq}".encode()).decode().rstrip("=")
+
+
+def parse_cursor(cursor: str) -> tuple[int, int]:
+    """The (log_id, seq) of a cursor; raises InputRejected for anything `make_cursor` did not make."""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        log_id, _, seq = text.partition(".")
+        position = int(log_id), int(seq)
+    except (binascii.Error, ValueError):
+        position = -1, -1
+    if min(position) < 0 or max(position) >= 2**63 or make_cursor(*position) != cursor:
+        message = "the cursor is not one that this service gave"
+        raise InputRejected(message, problems=[Problem("/cursor", "invalid_cursor", message, "start without a cursor")])
+    return position
+
+
+def _item(row: ListedScore) -> dict[str, Any]:
+    reported = row.status != "not_reportable"
+    return {
+        "id": row.score_id,
+        "status": row.status,
+        "model": {"name": row.model_name, "version": row.model_version, "digest": row.model_digest},
+        "score": {"value": row.value, "category": row.category} if reported else None,
+        "created_at": row.created_at,
+        "superseded_by": row.superseded_by,
+        "retracted": None,
+    }

@@ -1,0 +1,212 @@
+"""Score one specimen: check, score, store with the audit entry, and only then answer.
+
+The order is the promise. The answer's bytes exist before the transaction, the transaction commits before this returns,
+and a failure anywhere on the way leaves nothing behind. `preview` runs the same numbers and stores nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from service.audit.committer import Receipt
+from service.audit.entry import Entry, commitment, timestamp
+from service.domain.answer import ModelIdentity, encode_answer, stored_answer
+from service.domain.panel import Panel
+from service.domain.quality import Quality, Verdict, assess
+from service.domain.score import Contribution, Score
+from service.domain.specimen import parse
+from service.domain.submission import Submission
+from service.errors import InputRejected, Problem
+from service.registry.active import ActiveModels, ModelVersion
+from service.registry.categories import choose
+from service.store import scores
+from service.store.audit_log import SqlTransaction
+from service.store.scores import ScoreRow, StoredScore
+from service.workflows.idempotency import IdempotencyLost, Ticket, running, stored_under
+from service.workflows.keys import Caller
+from service.workflows.services import Services, new_uuid7
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A scored (or withheld) submission that is not stored yet."""
+
+    submission: Submission
+    version: ModelVersion
+    score: Score | None
+    quality: Quality
+
+    def answer(self, score_id: str | None, created_at: datetime) -> dict[str, Any]:
+        """The answer's stored form."""
+        identity = identify(self.version)
+        return stored_answer(
+            score_id=score_id,
+            submission=self.submission,
+            model=identity,
+            score=self.score,
+            quality=self.quality,
+            created_at=timestamp(created_at),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A durable answer: its row's id, its stored bytes, its place in the log, and whether this call created it."""
+
+    score_id: str
+    answer: bytes
+    index: int
+    created: bool
+    superseded_by: str | None = None
+
+    @classmethod
+    def replay(cls, stored: StoredScore) -> Outcome:
+        """The outcome of an earlier request with the same idempotency key."""
+        return cls(
+            stored.row.score_id, stored.row.answer, stored.seq, created=False, superseded_by=stored.superseded_by
+        )
+
+
+async def score_specimen(services: Services, caller: Caller, body: bytes, idempotency_key: str | None) -> Outcome:
+    """Check, score and store one request; returns after COMMIT. Raises InputRejected or SystemFault, nothing stored."""
+    if idempotency_key is None:
+        return await _score_and_store(services, caller, body, None)
+    ticket = Ticket.issue(services.pepper, caller.key_id, "POST /v1/scores", idempotency_key, body)
+    with running(services.in_flight, ticket):
+        earlier = await asyncio.to_thread(stored_under, services, ticket)
+        if earlier is not None:
+            return Outcome.replay(earlier)
+        try:
+            return await _score_and_store(services, caller, body, ticket)
+        except IdempotencyLost:
+            winner = await asyncio.to_thread(stored_under, services, ticket)
+            if winner is None:
+                raise
+            return Outcome.replay(winner)
+
+
+def preview(models: ActiveModels, body: bytes, now: datetime) -> dict[str, Any]:
+    """The answer this request would get, from the same code, marked as a preview; nothing is stored."""
+    scored = score_body(models, body, now)
+    return {"preview": True} | scored.answer(None, now)
+
+
+def score_body(models: ActiveModels, body: bytes, now: datetime) -> Scored:
+    """Parse and score one request against a snapshot of models; raises InputRejected with every problem."""
+    submission = parse(body, find_panel=lambda reference: _panel(models.resolve(reference)), now=now)
+    version = models.resolve(f"{submission.panel.model_name}@{submission.panel.model_version}")
+    quality = assess(submission)
+    score = None if quality.verdict is Verdict.FAIL else compute(version, submission)
+    return Scored(submission, version, score, quality)
+
+
+def compute(version: ModelVersion, submission: Submission) -> Score:
+    """The score of one submission by one version: the batch path with a single row."""
+    manifest, scorer = version.manifest, version.scorer
+    if manifest is None or scorer is None:
+        raise AssertionError("only a version in force reaches the scorer")
+    matrix = np.array([[item.used for item in submission.inputs]], dtype=np.float64)
+    rows = scorer.score(matrix)
+    value = float(rows.value[0])
+    terms = rows.terms
+    contributions = None
+    if terms is not None:
+        contributions = tuple(
+            Contribution(item.input, item.code, item.name, item.value, item.unit, float(used), float(term))
+            for item, used, term in zip(submission.inputs, rows.used[0], terms[0], strict=True)
+        )
+    return Score(
+        value=value,
+        kind=manifest.output.kind,
+        link=manifest.output.link,
+        baseline=rows.baseline,
+        contributions=contributions,
+        category=choose(manifest.categories(), value),
+        raw=None if rows.raw is None else float(rows.raw[0]),
+    )
+
+
+def identify(version: ModelVersion) -> ModelIdentity:
+    """Name, version, digest and claim of a version in force."""
+    if version.manifest is None:
+        raise AssertionError("a version in force has a manifest")
+    return ModelIdentity(version.name, version.version, version.digest, version.manifest.status_claim)
+
+
+async def _score_and_store(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
+    now = services.clock()
+    scored = score_body(services.registry.current, body, now)
+    _refuse_amendment(scored.submission)
+    score_id = new_uuid7(now)
+    document = scored.answer(score_id, now)
+    answer, salt = encode_answer(document), services.new_salt()
+    row = _row(scored, document, caller.actor, body, answer, salt)
+    entry = Entry(
+        kind="score.withheld" if scored.score is None else "score.reported",
+        at=now,
+        actor=caller.actor,
+        site=services.site,
+        record=score_id,
+        model=f"{row.model_name}@{row.model_version}",
+        model_digest=row.model_digest,
+        in_=commitment(salt, body),
+        out=commitment(salt, answer),
+    )
+    future = services.committer.submit(_StoreScore(row, ticket, now, services.idempotency_ttl), entry)
+    receipt: Receipt = await asyncio.shield(asyncio.wrap_future(future))
+    return Outcome(score_id, answer, receipt.index, created=True)
+
+
+def _row(scored: Scored, document: dict[str, Any], actor: str, request: bytes, answer: bytes, salt: bytes) -> ScoreRow:
+    score = scored.score
+    return ScoreRow(
+        score_id=document["id"],
+        subject_id=scored.submission.subject.id,
+        specimen_id=scored.submission.specimen.id,
+        model_name=scored.version.name,
+        model_version=scored.version.version,
+        model_digest=scored.version.digest,
+        status=document["status"],
+        value=None if score is None else score.value,
+        category=None if score is None or score.category is None else score.category.code,
+        created_at=document["created_at"],
+        actor=actor,
+        supersedes=scored.submission.replaces,
+        request=request,
+        answer=answer,
+        salt=salt,
+    )
+
+
+def _panel(version: ModelVersion) -> Panel:
+    if version.panel is None:
+        raise AssertionError("a version in force has a panel")
+    return version.panel
+
+
+def _refuse_amendment(submission: Submission) -> None:
+    if submission.replaces is not None:
+        message = "amending a stored score is not available in this release"
+        remedy = "send the request without replaces, reason and reason_text"
+        raise InputRejected(message, problems=[Problem("/replaces", "amendment_unavailable", message, remedy)])
+
+
+@dataclass(frozen=True, slots=True)
+class _StoreScore:
+    row: ScoreRow
+    ticket: Ticket | None
+    now: datetime
+    ttl: timedelta
+
+    def insert(self, transaction: SqlTransaction) -> None:
+        scores.insert_score(transaction.connection, self.row)
+        if self.ticket is not None:
+            self.ticket.claim(transaction.connection, self.row.score_id, self.now, self.ttl)
+
+    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
+        scores.link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)

@@ -1,0 +1,49 @@
+"""What every use case is handed: the database, the committer, the registry, secrets, a clock and an id factory.
+
+Time and randomness come in here and nowhere else, so a test can hold them still.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from service.audit.committer import Committer
+from service.registry.active import ActiveSlot
+from service.store.audit_log import SqlTransaction
+from service.store.engine import Database
+
+
+def utc_now() -> datetime:
+    """The present time, aware, in UTC."""
+    return datetime.now(tz=UTC)
+
+
+def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
+    """A UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then 74 random bits."""
+    bits = secrets.randbits(74) if random_bits is None else random_bits
+    milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
+    value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & ((1 << 62) - 1)
+    return str(uuid.UUID(int=value))
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a use case works with; built once by the composition root.
+
+    `pepper` keys the hashes of API keys and idempotency keys. `in_flight` holds the idempotency keys that this
+    process is working on right now; it is touched only from the event loop.
+    """
+
+    database: Database
+    committer: Committer[SqlTransaction]
+    registry: ActiveSlot
+    pepper: bytes
+    site: str
+    idempotency_ttl: timedelta
+    clock: Callable[[], datetime] = utc_now
+    new_salt: Callable[[], bytes] = lambda: secrets.token_bytes(32)
+    in_flight: set[bytes] = field(default_factory=set)

@@ -1,0 +1,105 @@
+"""Who may call what."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+Server = Any
+ROUTES = [
+    ("POST", "/v1/scores"),
+    ("GET", "/v1/scores"),
+    ("GET", "/v1/scores/x"),
+    ("POST", "/v1/scores/search"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/x"),
+    ("GET", "/v1/models/x/versions/1.0.0"),
+    ("GET", "/v1/models/x/versions/1.0.0/panel"),
+    ("GET", "/v1/models/x/versions/1.0.0/card"),
+]
+NO_KEYS = {
+    "absent": {},
+    "other scheme": {"authorization": "Basic x"},
+    "malformed": {"authorization": "Bearer x"},
+    "unknown": {"authorization": "Bearer exo_0000000000000000_" + "A" * 43},
+    "not ASCII": {"authorization": "Bearer é".encode("latin-1")},
+}
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES, ids=[" ".join(route) for route in ROUTES])
+@pytest.mark.parametrize("headers", NO_KEYS.values(), ids=NO_KEYS.keys())
+def test_every_route_asks_for_a_key(server: Server, method: str, path: str, headers: dict[str, Any]) -> None:
+    response = httpx.request(method, server.origin + path, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+    assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_exactly_health_and_the_description_are_open(server: Server) -> None:
+    paths = httpx.get(server.origin + "/openapi.json").json()["paths"]
+    for path, operations in paths.items():
+        for method in operations:
+            concrete = path.replace("{", "").replace("}", "")
+            status = httpx.request(method, server.origin + concrete).status_code
+            assert (status == 200) == path.startswith("/health/"), (method, path)
+    assert httpx.get(server.origin + "/docs").status_code == 200
+
+
+@pytest.fixture
+def narrow_key(server: Server) -> str:
+    made = server.command("key", "create", "--name", "narrow", "--scope", "models:read", "--json")
+    return json.loads(made.stdout)["key"]
+
+
+def test_a_missing_scope_is_403(server: Server, narrow_key: str, tb_request: dict[str, Any]) -> None:
+    with server.client(narrow_key) as client:
+        assert client.get("/v1/models").status_code == 200
+        for response in (client.post("/v1/scores", json=tb_request), client.get("/v1/scores")):
+            assert (response.status_code, response.json()["code"]) == (403, "scope_missing")
+
+
+def test_a_revoked_key_is_refused_at_once(server: Server, narrow_key: str) -> None:
+    with server.client(narrow_key) as client:
+        assert client.get("/v1/models").status_code == 200
+        assert server.command("key", "revoke", narrow_key.split("_")[1]).returncode == 0
+        assert client.get("/v1/models").status_code == 401
+
+
+def test_a_key_with_another_secret_is_refused(server: Server) -> None:
+    kind, key_id, secret = server.key.split("_", 2)
+    changed = secret[:-1] + ("A" if secret[-1] != "A" else "B")
+    with server.client(f"{kind}_{key_id}_{changed}") as client:
+        assert client.get("/v1/models").status_code == 401
+
+
+def test_idempotency_keys_of_two_callers_do_not_meet(server: Server, tb_request: dict[str, Any]) -> None:
+    made = server.command("key", "create", "--name", "second", "--scope", "scores:write", "scores:read", "--json")
+    headers = {"idempotency-key": "accession-1"}
+    with server.client() as one, server.client(json.loads(made.stdout)["key"]) as two:
+        first = one.post("/v1/scores", json=tb_request, headers=headers)
+        second = two.post("/v1/scores", json=tb_request, headers=headers)
+    assert second.status_code == 201
+    assert first.json()["id"] != second.json()["id"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere/marker", 404), ("DELETE", "/v1/scores", 405)])
+def test_routing_errors_are_problems_too(server: Server, method: str, path: str, status: int) -> None:
+    response = httpx.request(method, server.origin + path)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "marker" not in response.text
+
+
+def test_logs_hold_route_templates_and_no_identifiers(server: Server, tb_request: dict[str, Any]) -> None:
+    tb_request["subject"]["id"], tb_request["specimen"]["id"] = "PHI-subject", "PHI-specimen"
+    with server.client() as client:
+        answer = client.post("/v1/scores", json=tb_request, headers={"idempotency-key": "PHI-accession"})
+        client.get(answer.headers["location"])
+        client.post("/v1/scores/search", json={"subject": "PHI-subject"})
+        client.post("/v1/scores", json=tb_request | {"model": "PHI-model"})
+        client.get("/v1/scores/PHI-path")
+    text = server.log.read_text()
+    assert "PHI" not in text
+    assert answer.json()["id"] not in text
+    routes = {json.loads(line).get("route") for line in text.splitlines() if line.startswith("{")}
+    assert {"/v1/scores", "/v1/scores/{score_id}", "/v1/scores/search"} <= routes

@@ -1,0 +1,186 @@
+"""What makes a start safe or refuses it: production settings, database durability, schemas, damaged artifacts."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def production(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Settings that production mode accepts."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"0123456789abcdef" * 2)
+    secret.chmod(0o600)
+    return environment | {
+        "EXOSCORE_ENV": "production",
+        "EXOSCORE_PEPPER_FILE": str(secret),
+        "EXOSCORE_SIGNING_KEY_FILE": str(secret),
+    }
+
+
+def test_production_without_an_approved_version_answers_503(
+    start_server: Callable[..., Any],
+    run_exoscore: Run,
+    production: dict[str, str],
+    database_url: str,
+    tb_request: dict[str, Any],
+) -> None:
+    where = production | {"EXOSCORE_DATABASE_URL": database_url}
+    made = run_exoscore(
+        "key", "create", "--name", "lims", "--scope", "scores:write", "models:read", "--json", environment=where
+    )
+    server = start_server(database_url, environment=where, key=json.loads(made.stdout)["key"])
+    assert "curl" not in server.banner
+    with server.client() as client:
+        for model in ("tb-exosomal-mirna", "tb-exosomal-mirna@1.0.0"):
+            response = client.post("/v1/scores", json=tb_request | {"model": model})
+            assert (response.status_code, response.json()["code"]) == (503, "no_active_model")
+        (version,) = client.get("/v1/models/tb-exosomal-mirna").json()["versions"]
+        assert version["state"] == "verified"
+        assert client.get("/health/ready").json() == {"status": "ready", "versions_in_force": 0}
+
+
+def test_production_lists_every_unsafe_setting_at_once(run_exoscore: Run, environment: dict[str, str]) -> None:
+    home = Path(environment["EXOSCORE_HOME"])
+    home.mkdir()
+    (home / "dev-key").write_text("x")
+    unsafe = environment | {"EXOSCORE_ENV": "production", "EXOSCORE_LOG_LEVEL": "DEBUG"}
+    result = run_exoscore("serve", environment=unsafe)
+    assert result.returncode == 3
+    for text in ("EXOSCORE_PEPPER_FILE", "EXOSCORE_SIGNING_KEY_FILE", "development key", "DEBUG"):
+        assert text in result.stdout
+    assert not (home / "exoscore.db").exists()
+
+
+def test_production_refuses_a_database_with_a_development_key(
+    start_server: Callable[..., Any], run_exoscore: Run, production: dict[str, str], database_url: str
+) -> None:
+    server = start_server(database_url)
+    server.stop()
+    (server.home / "dev-key").unlink()
+    result = run_exoscore("serve", environment=production | {"EXOSCORE_DATABASE_URL": database_url})
+    assert result.returncode == 3
+    assert "exoscore key revoke" in result.stdout
+
+
+def test_production_refuses_postgresql_without_durability(
+    run_exoscore: Run, production: dict[str, str], postgresql_backend: Any
+) -> None:
+    url = postgresql_backend.migrated()
+    options = "&options=-csynchronous_commit%3Doff"
+    result = run_exoscore("serve", environment=production | {"EXOSCORE_DATABASE_URL": url + options})
+    postgresql_backend.remove(url)
+    assert (result.returncode, "synchronous_commit" in result.stdout) == (3, True)
+
+
+def test_postgresql_on_an_old_schema_is_refused_with_the_command(
+    run_exoscore: Run, environment: dict[str, str], postgresql_backend: Any
+) -> None:
+    url = postgresql_backend.empty()
+    result = run_exoscore("serve", environment=environment | {"EXOSCORE_DATABASE_URL": url})
+    postgresql_backend.remove(url)
+    assert result.returncode == 3
+    assert "exoscore db upgrade" in result.stdout
+
+
+def test_sqlite_is_durable_and_migrated_by_itself(
+    start_server: Callable[..., Any], environment: dict[str, str]
+) -> None:
+    server = start_server(None)
+    with sqlite3.connect(server.home / "exoscore.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_lost_table_makes_the_server_unready_and_503(
+    start_server: Callable[..., Any], environment: dict[str, str], tb_request: dict[str, Any]
+) -> None:
+    server = start_server(None)
+    with sqlite3.connect(server.home / "exoscore.db") as connection:
+        connection.execute("DROP TABLE alembic_version")
+    connection.close()
+    with server.client() as client:
+        ready = client.get("/health/ready")
+        assert (ready.status_code, ready.json()["code"]) == (503, "schema_outdated")
+
+
+DAMAGE = {
+    "flipped byte in the manifest": ("manifest.json", lambda raw: raw.replace(b'"title"', b'"titlE"', 1)),
+    "truncated golden vectors": ("golden.json", lambda raw: raw[: len(raw) // 2]),
+    "flipped byte in the estimator": ("estimator.joblib", lambda raw: raw[:-1] + bytes([raw[-1] ^ 1])),
+}
+
+
+@pytest.mark.parametrize(("name", "change"), DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_version_is_rejected_and_the_others_keep_serving(
+    start_server: Callable[..., Any],
+    checkout: Path,
+    tb_request: dict[str, Any],
+    pgd_request: dict[str, Any],
+    name: str,
+    change: Callable[[bytes], bytes],
+) -> None:
+    path = checkout / "model_artifacts" / "tb-exosomal-mirna" / "1.0.0" / name
+    path.write_bytes(change(path.read_bytes()))
+    server = start_server(None, cwd=checkout)
+    with server.client() as client:
+        assert client.post("/v1/scores", json=pgd_request).status_code == 201
+        shown = client.get("/v1/models/tb-exosomal-mirna/versions/1.0.0").json()
+        assert shown["state"] == "rejected"
+        assert shown["reason"]
+        exact = client.post("/v1/scores", json=tb_request | {"model": "tb-exosomal-mirna@1.0.0"})
+        assert (exact.status_code, exact.json()["code"]) == (409, "version_not_in_force")
+        bare = client.post("/v1/scores", json=tb_request | {"model": "tb-exosomal-mirna"})
+        assert (bare.status_code, bare.json()["code"]) == (503, "no_active_model")
+        for part in ("panel", "card"):
+            assert client.get(f"/v1/models/tb-exosomal-mirna/versions/1.0.0/{part}").status_code in (200, 409)
+
+
+def test_a_swapped_manifest_is_rejected(start_server: Callable[..., Any], checkout: Path) -> None:
+    models = checkout / "model_artifacts"
+    shutil.copy(models / "pgd-klkb1-inotrope/1.0.0/manifest.json", models / "tb-exosomal-mirna/1.0.0/manifest.json")
+    server = start_server(None, cwd=checkout)
+    with server.client() as client:
+        assert client.get("/v1/models/tb-exosomal-mirna/versions/1.0.0").json()["state"] == "rejected"
+        assert client.get("/v1/models/pgd-klkb1-inotrope/versions/1.0.0").json()["state"] == "approved"
+
+
+def test_a_serving_process_never_imports_the_learning_library(tmp_path: Path, tb_request: dict[str, Any]) -> None:
+    program = """
+import asyncio, json, sys, httpx
+from service.app import create_app, ensure_development_key
+from service.settings import load_settings
+settings = load_settings()
+app = create_app(settings)
+ensure_development_key(settings, app.state.services)
+key = (settings.home / "dev-key").read_text()
+async def main():
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+            answer = await client.post("/v1/scores", content=sys.stdin.read(), headers={
+                "authorization": f"Bearer {key}", "content-type": "application/json"})
+            assert answer.status_code == 201, answer.text
+asyncio.run(main())
+print(json.dumps(sorted(name for name in ("sklearn", "scipy", "joblib", "pickle_loaded") if name in sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(tb_request),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "EXOSCORE_HOME": str(tmp_path / "home")},
+        cwd=Path(__file__).parents[1],
+    )
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,193 @@
+"""The `exoscore` command as people and programs run it: real processes, exit statuses, text and JSON."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def exoscore(run_exoscore: Run, environment: dict[str, str]) -> Run:
+    def run(*arguments: str, stdin: str | None = None, **more: str) -> "subprocess.CompletedProcess[str]":
+        done = run_exoscore(*arguments, environment=environment | more, stdin=stdin)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+def test_models_are_listed_for_people_and_for_programs(exoscore: Run) -> None:
+    text = exoscore("model", "list")
+    assert "tb-exosomal-mirna@1.0.0  approved  production" in text.stdout
+    items = json.loads(exoscore("model", "list", "--json").stdout)["items"]
+    assert {(item["name"], item["state"], item["reason"]) for item in items} == {
+        ("pgd-klkb1-inotrope", "approved", None),
+        ("tb-exosomal-mirna", "approved", None),
+    }
+
+
+def test_a_model_and_its_versions_are_shown(exoscore: Run) -> None:
+    assert "alias production -> 1.0.0" in exoscore("model", "show", "tb-exosomal-mirna").stdout
+    for reference in ("tb-exosomal-mirna@1.0.0", "tb-exosomal-mirna@production"):
+        shown = json.loads(exoscore("model", "show", reference, "--json").stdout)
+        assert shown["manifest"]["name"] == "tb-exosomal-mirna"
+    unknown = exoscore("model", "show", "nothing")
+    assert (unknown.returncode, "model_not_found" in unknown.stdout) == (1, True)
+
+
+def test_the_card_is_printed_in_three_forms(exoscore: Run) -> None:
+    assert exoscore("model", "card", "tb-exosomal-mirna").stdout.startswith("# ")
+    assert "<html" in exoscore("model", "card", "tb-exosomal-mirna@1.0.0", "--format", "html").stdout
+    assert json.loads(exoscore("model", "card", "pgd-klkb1-inotrope", "--json").stdout)
+
+
+def test_verify_tells_a_sound_artifact_from_a_damaged_one(exoscore: Run, tmp_path: Path, artifacts: Path) -> None:
+    sound = artifacts / "tb-exosomal-mirna" / "1.0.0"
+    assert "verified" in exoscore("model", "verify", str(sound)).stdout
+    assert json.loads(exoscore("model", "verify", str(sound), "--json").stdout)["verified"] is True
+    damaged = tmp_path / "tb-exosomal-mirna" / "1.0.0"
+    shutil.copytree(sound, damaged)
+    golden = damaged / "golden.json"
+    golden.write_bytes(golden.read_bytes()[:-10])
+    result = exoscore("model", "verify", str(damaged), "--json")
+    assert (result.returncode, json.loads(result.stdout)["code"]) == (1, "artifact_rejected")
+
+
+def test_a_preview_gives_the_service_s_numbers_and_stores_nothing(
+    exoscore: Run, tmp_path: Path, tb_request: dict[str, Any], environment: dict[str, str]
+) -> None:
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(tb_request))
+    answer = json.loads(exoscore("score", str(path)).stdout)
+    assert (answer["preview"], answer["id"]) == (True, None)
+    assert 0 < answer["score"]["value"] < 1
+    piped = json.loads(exoscore("score", "-", "--json", stdin=json.dumps(tb_request)).stdout)
+    assert piped["score"] == answer["score"]
+    assert not Path(environment["EXOSCORE_HOME"]).exists()
+
+
+def test_a_preview_can_name_another_model(
+    exoscore: Run, tb_request: dict[str, Any], pgd_request: dict[str, Any]
+) -> None:
+    stdin = json.dumps(pgd_request | {"model": "tb-exosomal-mirna"})
+    answer = json.loads(exoscore("score", "-", "--model", "pgd-klkb1-inotrope@1.0.0", stdin=stdin).stdout)
+    assert answer["model"]["name"] == "pgd-klkb1-inotrope"
+    wrong = exoscore("score", "-", "--model", "pgd-klkb1-inotrope", stdin="[]")
+    assert (wrong.returncode, "malformed_body" in wrong.stdout) == (1, True)
+
+
+def test_a_refused_preview_lists_every_problem(exoscore: Run, tb_request: dict[str, Any]) -> None:
+    tb_request["subject"]["age_years"] = 3
+    tb_request["specimen"]["type"] = "urine"
+    result = exoscore("score", "-", stdin=json.dumps(tb_request))
+    assert result.returncode == 1
+    assert "/subject/age_years" in result.stdout
+    assert "/specimen/type" in result.stdout
+
+
+def test_a_missing_file_is_an_input_error(exoscore: Run) -> None:
+    assert exoscore("score", "/nowhere/request.json").returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("nothing",), ("key", "create"), ("serve", "--port", "70000")])
+def test_wrong_usage_exits_2(exoscore: Run, arguments: tuple[str, ...]) -> None:
+    assert exoscore(*arguments).returncode == 2
+
+
+def test_a_wrong_setting_exits_3(exoscore: Run) -> None:
+    result = exoscore("model", "list", EXOSCORE_ENV="staging")
+    assert (result.returncode, "EXOSCORE_ENV" in result.stdout) == (3, True)
+
+
+def test_keys_are_created_listed_and_revoked(exoscore: Run, empty_database_url: str) -> None:
+    where = {"EXOSCORE_DATABASE_URL": empty_database_url}
+    assert exoscore("db", "upgrade", **where).returncode == 0
+    made = json.loads(exoscore("key", "create", "--name", "lims", "--scope", "scores:write", "--json", **where).stdout)
+    assert made["key"].startswith(f"exo_{made['id']}_")
+    listed = exoscore("key", "list", "--json", **where).stdout
+    assert made["key"] not in listed
+    assert json.loads(listed)["items"][0]["scopes"] == ["scores:write"]
+    assert "is revoked" in exoscore("key", "revoke", made["id"], **where).stdout
+    assert "revoked" in exoscore("key", "list", **where).stdout
+    assert exoscore("key", "revoke", made["id"], **where).returncode == 1
+    shown = exoscore("key", "create", "--name", "portal", "--scope", "scores:read", **where)
+    assert "shown only now" in shown.stdout
+
+
+def test_a_key_with_wrong_name_and_scopes_names_both(exoscore: Run) -> None:
+    result = exoscore("key", "create", "--name", "  ", "--scope", "everything", "--json")
+    assert result.returncode == 1
+    assert {item["code"] for item in json.loads(result.stdout)["errors"]} == {"unknown_scope", "invalid_name"}
+
+
+def test_the_schema_is_upgraded_and_checked(exoscore: Run, empty_database_url: str) -> None:
+    where = {"EXOSCORE_DATABASE_URL": empty_database_url}
+    if empty_database_url.startswith("sqlite"):
+        Path(empty_database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    assert exoscore("db", "check", **where).returncode == 1
+    assert "upgraded from nothing" in exoscore("db", "upgrade", **where).stdout
+    assert "nothing to do" in exoscore("db", "upgrade", **where).stdout
+    checked = exoscore("db", "check", "--json", **where)
+    assert (checked.returncode, json.loads(checked.stdout)) == (0, {"current": True, "problems": []})
+
+
+def test_an_unreachable_database_exits_3_without_its_password(exoscore: Run) -> None:
+    url = "postgresql://user:sesame@127.0.0.1:1/none"
+    result = exoscore("db", "upgrade", EXOSCORE_DATABASE_URL=url)
+    assert (result.returncode, "storage_unavailable" in result.stdout) == (3, True)
+    assert "sesame" not in result.stdout + result.stderr
+
+
+def test_serve_in_an_empty_folder_of_an_old_home_moves_a_stale_key_aside(
+    start_server: Callable[..., Any], environment: dict[str, str]
+) -> None:
+    home = Path(environment["EXOSCORE_HOME"])
+    home.mkdir()
+    (home / "dev-key").write_text("exo_0000000000000000_" + "A" * 43)
+    server = start_server(None)
+    assert "moved aside" in server.banner
+    assert len(list(home.glob("dev-key.*.old"))) == 1
+    with server.client() as client:
+        assert client.get("/v1/models").status_code == 200
+
+
+def test_the_printed_command_works_as_printed(start_server: Callable[..., Any]) -> None:
+    server = start_server(None)
+    (line,) = [text.strip() for text in server.banner.splitlines() if text.strip().startswith("curl ")]
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=True, cwd="/", env={"PATH": os.environ["PATH"]}
+    )
+    answer = json.loads(done.stdout)
+    assert answer["subject"]["id"] == "synthetic-example"
+    assert answer["status"] == "final"
+    assert server.key not in server.banner
+
+
+def test_a_restart_keeps_key_and_scores(start_server: Callable[..., Any], tb_request: dict[str, Any]) -> None:
+    first = start_server(None)
+    with first.client() as client:
+        location = client.post("/v1/scores", json=tb_request).headers["location"]
+    assert first.stop() in (0, -15)
+    second = start_server(None)
+    assert second.key == first.key
+    with second.client() as client:
+        assert client.get(location).status_code == 200
+        assert client.post("/v1/scores", json=tb_request).status_code == 201
+
+
+def test_a_taken_port_exits_3(start_server: Callable[..., Any], exoscore: Run) -> None:
+    port = start_server(None).origin.rpartition(":")[2]
+    assert exoscore("serve", "--port", port).returncode == 3
+
+
+def test_development_refuses_an_open_host(exoscore: Run) -> None:
+    result = exoscore("serve", "--host", "0.0.0.0")
+    assert (result.returncode, "loopback" in result.stdout) == (3, True)
+    assert exoscore("serve", "--host", "example.org").returncode == 3
