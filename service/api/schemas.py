@@ -13,6 +13,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from service.workflows.read_scores import DEFAULT_LIMIT, MAX_LIMIT, Query
 
 
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+"""No control characters: identifiers never hold any, and PostgreSQL cannot compare with NUL."""
+
+
 class Model(BaseModel):
     """Which exact version answered."""
 
@@ -140,7 +144,7 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: Annotated[str | None, Field(max_length=200)] = None
+    model: Annotated[str | None, Field(max_length=200, pattern=PRINTABLE)] = None
     since: AwareDatetime | None = None
     cursor: Annotated[str | None, Field(max_length=100)] = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
@@ -155,8 +159,8 @@ class SearchRequest(ListQuery):
 
     model_config = ConfigDict(extra="forbid")
 
-    subject: Annotated[str | None, Field(min_length=1, max_length=128)] = None
-    specimen: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+    subject: Annotated[str | None, Field(min_length=1, max_length=128, pattern=PRINTABLE)] = None
+    specimen: Annotated[str | None, Field(min_length=1, max_length=128, pattern=PRINTABLE)] = None
 
 
 class ModelItem(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from service.domain.example import example_request
 from service.domain.panel_schema import panel_schema
 from service.errors import ModelNotFound, Problem, VersionNotInForce
 from service.registry.active import ActiveModels, ModelVersion
@@ -45,7 +46,10 @@ def panel_of(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
     found = get_version(models, name, version)
     if found.panel is None:
         raise _rejected(found)
-    return panel_schema(found.panel)
+    schema = panel_schema(found.panel)
+    if found.example is not None:
+        schema["examples"] = [example_request(found.panel, found.example)]
+    return schema
 
 
 def card_of(models: ActiveModels, name: str, version: str, form: CardForm) -> dict[str, Any] | str:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from service.store import scores as score_store
 from service.store.scores import ListedScore, StoredScore
 from service.workflows.services import Services
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
@@ -36,10 +38,12 @@ class Query:
 
 def get_score(services: Services, score_id: str) -> StoredScore:
     """One stored score; raises NotFound."""
+    if _ID.fullmatch(score_id) is None:
+        raise _unknown()
     with services.database.read() as connection:
         row = score_store.find_score(connection, score_id)
     if row is None:
-        raise NotFound("no score has this id", "list the scores with GET /v1/scores")
+        raise _unknown()
     return row
 
 
@@ -90,6 +94,10 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
         message = "the cursor is not one that this service gave"
         raise InputRejected(message, problems=[Problem("/cursor", "invalid_cursor", message, "start without a cursor")])
     return position
+
+
+def _unknown() -> NotFound:
+    return NotFound("no score has this id", "list the scores with GET /v1/scores")
 
 
 def _item(row: ListedScore) -> dict[str, Any]:

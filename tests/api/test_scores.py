@@ -317,8 +317,15 @@ def test_a_list_narrows_by_model_and_time(client: httpx.Client, tb_request: Requ
 
 @pytest.mark.parametrize(
     "params",
-    [{"limit": 0}, {"limit": 501}, {"cursor": "marker"}, {"since": "2026-01-01T00:00:00"}, {"subject": "marker"}],
-    ids=["no limit", "large limit", "foreign cursor", "no zone", "identifier in a URL"],
+    [
+        {"model": "marker\0"},
+        {"limit": 0},
+        {"limit": 501},
+        {"cursor": "marker"},
+        {"since": "2026-01-01T00:00:00"},
+        {"subject": "marker"},
+    ],
+    ids=["control character", "no limit", "large limit", "foreign cursor", "no zone", "identifier in a URL"],
 )
 def test_a_wrong_query_is_refused_without_echo(client: httpx.Client, params: dict[str, Any]) -> None:
     response = client.get("/v1/scores", params=params)
@@ -346,3 +353,12 @@ def test_text_in_any_script_survives_byte_for_byte(client: httpx.Client, tb_requ
     answer = client.post("/v1/scores", json=tb_request).json()
     assert answer["subject"]["id"] == "患者-ø-🧬"
     assert client.get(f"/v1/scores/{answer['id']}").json() == answer
+
+
+@pytest.mark.parametrize("text", ["", "x" * 129, "marker\0", "\ud800marker"], ids=["empty", "long", "NUL", "surrogate"])
+def test_a_wrong_search_is_refused_without_echo(client: httpx.Client, text: str) -> None:
+    body = json.dumps({"subject": text}).encode()
+    response = client.post("/v1/scores/search", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["pointer"] == "/subject"
+    assert "marker" not in response.text
