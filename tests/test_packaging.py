@@ -45,8 +45,8 @@ def environment_with(folder: Path, target: list[str | Path]) -> Path:
     python = folder / "bin" / "python"
     (site,) = (folder / "lib").glob("python*/site-packages")
     (libraries,) = {Path(path) for path in sys.path if path.endswith("site-packages")}
-    run(*PIP, "--python", python, "install", "--no-deps", "--no-build-isolation", *target, cwd=folder)
     (site / "zz_libraries.pth").write_text(f"{libraries}\n")
+    run(*PIP, "--python", python, "install", "--no-deps", "--no-build-isolation", *target, cwd=folder)
     return python
 
 

@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.workflows.read_scores import DEFAULT_LIMIT, MAX_LIMIT, Query
 
-
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 """No control characters: identifiers never hold any, and PostgreSQL cannot compare with NUL."""
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, Select, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.base import Executable
 
@@ -30,11 +31,23 @@ from service.errors import StorageUnavailable, UnsafeConfiguration
 WAIT_SECONDS = 5
 """How long a statement waits for another writer, and a caller for a connection, before the database counts as away."""
 
+LIBPQ = {
+    "application_name": "exoscore",
+    "connect_timeout": WAIT_SECONDS,
+    "tcp_user_timeout": 1000 * WAIT_SECONDS,
+    "keepalives_idle": WAIT_SECONDS,
+    "keepalives_interval": 1,
+    "keepalives_count": WAIT_SECONDS,
+}
+"""Connection parameters of PostgreSQL: without them a host that vanished is noticed after hours, and one stopped
+replica that holds the head of the log stops all others."""
+
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 """PostgreSQL settings without which a COMMIT that returned can be lost in a power cut."""
 
 
-Rows = tuple[Any, ...]
+Columns = tuple[Any, ...]
+"""Columns of a statement whose types are not tracked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ class ReadConnection:
 
     sqlalchemy: Connection
 
-    def select(self, statement: Select[*Rows]) -> CursorResult[*Rows]:
+    def select(self, statement: Select[*Columns]) -> CursorResult[*Columns]:
         """Run a SELECT."""
         return self.sqlalchemy.execute(statement)
 
@@ -52,7 +65,7 @@ class ReadConnection:
 class WriteConnection(ReadConnection):
     """A transaction that may write; it serves wherever a `ReadConnection` does."""
 
-    def execute(self, statement: Executable) -> CursorResult[*Rows]:
+    def execute(self, statement: Executable) -> CursorResult[*Columns]:
         """Run any statement."""
         return self.sqlalchemy.execute(statement)
 
@@ -123,7 +136,7 @@ def _parse(url: str) -> URL:
         backend = parsed.get_backend_name()
     except ArgumentError:
         backend = ""
-    if backend == "sqlite" and parsed.database not in {None, "", ":memory:"}:
+    if backend == "sqlite" and parsed.database and not parsed.database.startswith((":memory:", "file:")):
         return parsed.set(drivername="sqlite+pysqlite")
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+psycopg")
@@ -163,14 +176,24 @@ def _sqlite_engine(url: URL, begin: str, *, query_only: str) -> Engine:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         hide_parameters=True,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_timeout=WAIT_SECONDS,
-        connect_args={"connect_timeout": WAIT_SECONDS, "application_name": "exoscore"},
+        connect_args=LIBPQ,
     )
+
+    def on_connect(connection: DBAPIConnection, _record: object) -> None:
+        # Not through libpq's `options`: that would replace what the operator's URL says there.
+        cursor = connection.cursor()
+        cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
+        cursor.close()
+        connection.commit()
+
+    event.listen(engine, "connect", on_connect)
+    return engine
 
 
 def _sqlite_durability(connection: Connection) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import Select, exists, select, update
 
 from service.audit.entry import timestamp
 
-from .engine import ReadConnection, Rows, WriteConnection
+from .engine import Columns, ReadConnection, WriteConnection
 from .tables import api_key
 
 
@@ -78,7 +78,7 @@ def has_development_key(connection: ReadConnection) -> bool:
     return bool(connection.select(select(in_force)).scalar_one())
 
 
-def _one(connection: ReadConnection, statement: Select[*Rows]) -> KeyRow | None:
+def _one(connection: ReadConnection, statement: Select[*Columns]) -> KeyRow | None:
     found = connection.select(statement).one_or_none()
     return None if found is None else _row(*found)
 

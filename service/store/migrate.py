@@ -96,6 +96,7 @@ def _locked_configuration(database: Database, folder: Path) -> Iterator[Config]:
 
     with database.write() as connection:
         if not database.embedded:
+            connection.sqlalchemy.execute(text("SET LOCAL lock_timeout = 0"))  # another's upgrade may take minutes
             connection.sqlalchemy.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
         configuration = Config()
         configuration.set_main_option("script_location", str(folder).replace("%", "%%"))

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, insert, select, true, tuple_
 
 from service.audit.entry import timestamp
 
-from .engine import ReadConnection, Rows, WriteConnection
+from .engine import Columns, ReadConnection, WriteConnection
 from .tables import score, score_log
 
 
@@ -132,7 +132,7 @@ def list_scores(
     return tuple(ListedScore(*row) for row in connection.select(statement))
 
 
-def _in_log_order(*columns: ColumnElement[Any]) -> Select[*Rows]:
+def _in_log_order(*columns: ColumnElement[Any]) -> Select[*Columns]:
     """Scores joined with their place and, where there is one, the score that superseded them."""
     return (
         select(*columns)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from service.errors import SchemaOutdated, StorageUnavailable
+from service.errors import StorageUnavailable
 from service.store import migrate
 from service.workflows.services import Services
 
 
 def check_ready(services: Services) -> int:
     """The number of model versions in force; raises StorageUnavailable or SchemaOutdated."""
-    if not migrate.is_current(services.database):
-        raise SchemaOutdated("the database schema is not the one this release needs", "run exoscore db upgrade")
+    migrate.require_current(services.database)
     if not services.committer.running:
         raise StorageUnavailable("the committer has stopped", "restart the service")
     return sum(version.state == "approved" for version in services.registry.current.versions)

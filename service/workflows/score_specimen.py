@@ -204,9 +204,10 @@ class _StoreScore:
     ttl: timedelta
 
     def insert(self, transaction: SqlTransaction) -> None:
-        scores.insert_score(transaction.connection, self.row)
+        # The claim comes first everywhere, so that two replicas with one key wait for each other and never deadlock.
         if self.ticket is not None:
             self.ticket.claim(transaction.connection, self.row.score_id, self.now, self.ttl)
+        scores.insert_score(transaction.connection, self.row)
 
     def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
         scores.link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)

@@ -3,58 +3,38 @@
 from collections.abc import Callable
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import func, select
 
-ServerFactory = Callable[[str], Any]
+from service.store.engine import Database
+from service.store.tables import audit_entry, idempotency, score, score_log
 
-# A constraint that is only checked at COMMIT, and a trigger that breaks it with every score.
-BREAK = {
-    "sqlite": [
-        "CREATE TABLE breaker (parent TEXT REFERENCES score(score_id) DEFERRABLE INITIALLY DEFERRED)",
-        "CREATE TRIGGER break_commit AFTER INSERT ON score BEGIN INSERT INTO breaker VALUES ('no such score'); END",
-    ],
-    "postgresql": [
-        "CREATE TABLE breaker (parent TEXT REFERENCES score(score_id) DEFERRABLE INITIALLY DEFERRED)",
-        "CREATE FUNCTION break_commit() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN INSERT INTO breaker VALUES ('no such score'); RETURN NULL; END $$",
-        "CREATE TRIGGER break_commit AFTER INSERT ON score FOR EACH ROW EXECUTE FUNCTION break_commit()",
-    ],
-}
-MEND = {"sqlite": "DROP TRIGGER break_commit", "postgresql": "DROP TRIGGER break_commit ON score"}
-TABLES = ("score", "score_log", "idempotency")
+TABLES = (score, score_log, idempotency, audit_entry)
 
 
-def counts(engine: sa.Engine) -> dict[str, int]:
-    with engine.connect() as connection:
-        return {
-            t: connection.execute(sa.text(f"SELECT count(*) FROM {t}")).scalar_one() for t in (*TABLES, "audit_entry")
-        }
+def counts(database: Database) -> list[int]:
+    with database.read() as connection:
+        return [connection.select(select(func.count()).select_from(table)).scalar_one() for table in TABLES]
 
 
 def test_a_failing_commit_is_5xx_and_leaves_no_row(
-    start_server: ServerFactory, database_url: str, tb_request: dict[str, Any]
+    start_server: Callable[..., Any],
+    database_url: str,
+    database: Database,
+    break_commit: Callable[[str], None],
+    mend_commit: Callable[[str], None],
+    tb_request: dict[str, Any],
 ) -> None:
     server = start_server(database_url)
-    engine = sa.create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
-    kind = engine.dialect.name
-    with engine.begin() as connection:
-        for statement in BREAK[kind]:
-            connection.execute(sa.text(statement))
-    before = counts(engine)
+    before = counts(database)
+    assert before[:3] == [0, 0, 0]
+    break_commit(database_url)
     with server.client() as client:
         failed = client.post("/v1/scores", json=tb_request, headers={"idempotency-key": "k"})
         assert (failed.status_code, failed.json()["code"]) == (503, "storage_unavailable")
         assert failed.headers["retry-after"] == "1"
-        assert counts(engine) == before
-        assert all(before[table] == 0 for table in TABLES)
-        with engine.begin() as connection:
-            connection.execute(sa.text(MEND[kind]))
+        assert "id" not in failed.json()
+        assert counts(database) == before
+        mend_commit(database_url)
         again = client.post("/v1/scores", json=tb_request, headers={"idempotency-key": "k"})
         assert again.status_code == 201
-        assert counts(engine) == {
-            "score": 1,
-            "score_log": 1,
-            "idempotency": 1,
-            "audit_entry": before["audit_entry"] + 1,
-        }
-    engine.dispose()
+        assert counts(database) == [1, 1, 1, before[3] + 1]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
@@ -169,6 +169,26 @@ def test_commit_that_fails_stores_nothing_and_says_so(
     assert committer.submit(make_rows(make_row()), entry).result().index == 1
 
 
+def test_a_full_disk_stores_nothing_and_recovers(sqlite_backend: Any, entry: Entry) -> None:
+    database = Database(sqlite_backend.migrated())
+    storage = SqlLogStorage(database)
+    storage.open(site="default", now=entry.at)
+    committer = Committer(storage, SilentObserver())
+    committer.start()
+    long = Entry("score.read", entry.at, "key:k1", "default", record="r" * 60_000)
+    with database.write() as connection:
+        pages = connection.sqlalchemy.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.sqlalchemy.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StorageUnavailable):
+        committer.submit(NoRows(), long).result()
+    assert len(entries(database)) == 1
+    with database.write() as connection:
+        connection.sqlalchemy.exec_driver_sql("PRAGMA max_page_count=100000")
+    assert committer.submit(NoRows(), long).result().index == 1
+    committer.close()
+    database.close()
+
+
 def test_rows_that_refuse_reach_the_caller_as_they_are(
     database: Database, committer: Committer[SqlTransaction], entry: Entry
 ) -> None:
@@ -268,7 +288,7 @@ def test_entries_are_shorter_than_64_kib(database: Database, storage: SqlLogStor
         assert connection.execute(bound).rowcount == 1
 
 
-def test_sqlite_refuses_to_replace_an_entry(sqlite_backend: object, entry: Entry) -> None:
+def test_sqlite_refuses_to_replace_an_entry(sqlite_backend: Any, entry: Entry) -> None:
     database = Database(sqlite_backend.migrated())
     SqlLogStorage(database).open(site="default", now=entry.at)
     before = entries(database)
@@ -280,7 +300,7 @@ def test_sqlite_refuses_to_replace_an_entry(sqlite_backend: object, entry: Entry
     database.close()
 
 
-def test_postgresql_refuses_to_truncate(postgresql_backend: object, entry: Entry) -> None:
+def test_postgresql_refuses_to_truncate(postgresql_backend: Any, entry: Entry) -> None:
     url = postgresql_backend.migrated()
     database = Database(url)
     SqlLogStorage(database).open(site="default", now=entry.at)

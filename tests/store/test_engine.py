@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,8 +16,16 @@ from service.store.engine import Database
 
 @pytest.mark.parametrize(
     "url",
-    ["", "exoscore.db", "sqlite://", "sqlite:///:memory:", "mysql://user:secret@host/name", "://"],
-    ids=["empty", "path", "memory", "named memory", "other", "broken"],
+    [
+        "",
+        "exoscore.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:a?uri=true",
+        "mysql://user:secret@host/name",
+        "://",
+    ],
+    ids=["empty", "path", "memory", "named memory", "uri", "other", "broken"],
 )
 def test_other_databases_are_refused_without_their_url(url: str) -> None:
     with pytest.raises(UnsafeConfiguration) as raised:
@@ -25,7 +34,7 @@ def test_other_databases_are_refused_without_their_url(url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
-def test_postgresql_is_reached_by_any_of_its_schemes(postgresql_backend: object, scheme: str) -> None:
+def test_postgresql_is_reached_by_any_of_its_schemes(postgresql_backend: Any, scheme: str) -> None:
     url = postgresql_backend.empty()
     database = Database(url.replace("postgresql", scheme, 1))
     with database.read() as connection:
@@ -40,7 +49,7 @@ def test_postgresql_is_reached_by_any_of_its_schemes(postgresql_backend: object,
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1), ("busy_timeout", 5000)],
     ids=str,
 )
-def test_sqlite_is_durable_and_forgets(sqlite_backend: object, pragma: str, expected: object) -> None:
+def test_sqlite_is_durable_and_forgets(sqlite_backend: Any, pragma: str, expected: object) -> None:
     database = Database(sqlite_backend.migrated())
     with database.write() as connection:
         assert connection.sqlalchemy.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == expected
@@ -67,7 +76,7 @@ def test_a_folder_that_cannot_be_made_is_named_by_its_setting(tmp_path: Path) ->
     assert "EXOSCORE_HOME" in raised.value.remedy
 
 
-def test_sqlite_writers_begin_with_the_lock(sqlite_backend: object) -> None:
+def test_sqlite_writers_begin_with_the_lock(sqlite_backend: Any) -> None:
     url = sqlite_backend.migrated()
     first, second = Database(url), Database(url)
     with second.write() as connection:
@@ -78,7 +87,7 @@ def test_sqlite_writers_begin_with_the_lock(sqlite_backend: object) -> None:
     second.close()
 
 
-def test_sqlite_without_its_log_is_a_durability_problem(sqlite_backend: object) -> None:
+def test_sqlite_without_its_log_is_a_durability_problem(sqlite_backend: Any) -> None:
     database = Database(sqlite_backend.migrated())
     with database.write() as connection:
         raw = connection.sqlalchemy.connection.dbapi_connection
@@ -88,7 +97,7 @@ def test_sqlite_without_its_log_is_a_durability_problem(sqlite_backend: object) 
     database.close()
 
 
-def test_postgresql_settings_that_lose_commits_are_named(postgresql_backend: object) -> None:
+def test_postgresql_settings_that_lose_commits_are_named(postgresql_backend: Any) -> None:
     url = postgresql_backend.empty()
     database = Database(url)
     assert database.durability_problems() == ()
@@ -141,7 +150,24 @@ def test_a_database_that_is_away_is_storage_unavailable(tmp_path: Path) -> None:
     database.close()
 
 
-def test_the_pool_recovers_when_its_connections_were_cut(postgresql_backend: object) -> None:
+def test_a_file_that_is_no_database_is_storage_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "exoscore.db").write_bytes(b"not a database" * 100)
+    database = Database(f"sqlite:///{tmp_path}/exoscore.db")
+    with pytest.raises(StorageUnavailable), database.read():
+        pytest.fail("opened")
+    database.close()
+
+
+def test_postgresql_waits_for_a_lock_no_longer_than_sqlite(postgresql_backend: Any) -> None:
+    url = postgresql_backend.empty()
+    database = Database(url)
+    with database.write() as connection:
+        assert connection.sqlalchemy.exec_driver_sql("SHOW lock_timeout").scalar_one() == "5s"
+    database.close()
+    postgresql_backend.remove(url)
+
+
+def test_the_pool_recovers_when_its_connections_were_cut(postgresql_backend: Any) -> None:
     url = postgresql_backend.migrated()
     database = Database(url)
     other = Database(url)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -101,7 +102,7 @@ def test_check_names_what_differs(database: Database, change: str, expected: str
     assert migrate.check(database) == (f"The schema differs from this release: {expected}.",)
 
 
-def test_check_names_nullability(postgresql_backend: object) -> None:
+def test_check_names_nullability(postgresql_backend: Any) -> None:
     url = postgresql_backend.migrated()
     database = Database(url)
     with database.write() as connection:

@@ -34,7 +34,7 @@ def test_an_unknown_score_is_not_found(database: Database) -> None:
     request_bytes=st.binary(min_size=1),
     salt=st.binary(min_size=32, max_size=32),
 )
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_numbers_and_bytes_come_back_exactly(
     database: Database, save: Save, make_row: Make, value: float, request_bytes: bytes, salt: bytes
 ) -> None:
