@@ -1,0 +1,108 @@
+"""What callers see while the database holds the committer up: 409 for one key twice, 503 for a full queue."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from service.store.engine import Database
+from service.store.tables import audit_log
+
+Start = Callable[..., Any]
+
+
+@contextmanager
+def held_head(url: str) -> Iterator[None]:
+    """Hold the head of the log, as another writer would, until the block ends."""
+    database = Database(url)
+    with database.write() as connection:
+        connection.sqlalchemy.execute(select(audit_log).with_for_update())
+        yield
+    database.close()
+
+
+def post(server: Any, request: dict[str, Any], key: str | None = None) -> Any:
+    headers = {} if key is None else {"idempotency-key": key}
+    with server.client() as client:
+        return client.post("/v1/scores", json=request, headers=headers)
+
+
+def stored(server: Any) -> list[str]:
+    with server.client() as client:
+        return [item["id"] for item in client.get("/v1/scores", params={"limit": 500}).json()["items"]]
+
+
+def test_a_second_request_with_a_running_key_is_409(
+    start_server: Start, database_url: str, tb_request: dict[str, Any]
+) -> None:
+    server = start_server(database_url)
+    with ThreadPoolExecutor(1) as pool:
+        with held_head(database_url):
+            first = pool.submit(post, server, tb_request, "k")
+            time.sleep(0.5)
+            refused = post(server, tb_request, "k")
+            assert (refused.status_code, refused.json()["code"]) == (409, "request_in_progress")
+        assert first.result().status_code == 201
+    replay = post(server, tb_request, "k")
+    assert (replay.status_code, replay.json()["id"]) == (200, first.result().json()["id"])
+
+
+def test_of_two_replicas_with_one_key_one_stores_and_the_other_replays(
+    start_server: Start, postgresql_backend: Any, tb_request: dict[str, Any]
+) -> None:
+    url = postgresql_backend.migrated()
+    servers = [start_server(url)]
+    servers.append(start_server(url, key=servers[0].key))
+    with ThreadPoolExecutor(2) as pool:
+        with held_head(url):
+            waiting = [pool.submit(post, server, tb_request, "k") for server in servers]
+            time.sleep(0.5)
+        answers = [future.result() for future in waiting]
+    assert sorted(answer.status_code for answer in answers) == [200, 201]
+    assert answers[0].json() == answers[1].json()
+    assert len(stored(servers[0])) == 1
+
+
+def test_a_full_queue_refuses_with_retry_after_and_loses_nothing(
+    start_server: Start, database_url: str, environment: dict[str, str], tb_request: dict[str, Any]
+) -> None:
+    small = environment | {"EXOSCORE_DATABASE_URL": database_url, "EXOSCORE_QUEUE_CAPACITY": "1"}
+    server = start_server(database_url, environment=small)
+    with ThreadPoolExecutor(8) as pool:
+        with held_head(database_url):
+            waiting = [pool.submit(post, server, tb_request) for _ in range(8)]
+            time.sleep(1)
+        answers = [future.result() for future in waiting]
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert refused
+    assert {answer.json()["code"] for answer in refused} == {"overloaded"}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    accepted = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+    assert accepted == set(stored(server))
+    assert len(accepted) + len(refused) == 8
+
+
+@pytest.mark.parametrize("waiting", [1, 5])
+def test_a_stopping_server_finishes_what_it_took_in(
+    start_server: Start, database_url: str, tb_request: dict[str, Any], waiting: int
+) -> None:
+    server = start_server(database_url)
+    with ThreadPoolExecutor(waiting) as pool:
+        with held_head(database_url):
+            futures = [pool.submit(post, server, tb_request) for _ in range(waiting)]
+            time.sleep(0.5)
+            stopping = threading.Thread(target=server.stop)
+            stopping.start()
+            time.sleep(0.3)
+        answers = [future.result() for future in futures]
+        stopping.join()
+    assert [answer.status_code for answer in answers] == [201] * waiting
+    assert len({json.loads(answer.content)["audit"]["index"] for answer in answers}) == waiting
