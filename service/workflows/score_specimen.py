@@ -18,12 +18,11 @@ from service.audit.entry import Entry, commitment, timestamp
 from service.domain.answer import ModelIdentity, encode_answer, stored_answer
 from service.domain.panel import Panel
 from service.domain.quality import Quality, Verdict, assess
-from service.domain.score import Contribution, Score
+from service.domain.score import Contribution, Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
 from service.errors import InputRejected, Problem
 from service.registry.active import ActiveModels, ModelVersion
-from service.registry.categories import choose
 from service.store import scores
 from service.store.audit_log import SqlTransaction
 from service.store.scores import ScoreRow, StoredScore
@@ -126,7 +125,7 @@ def compute(version: ModelVersion, submission: Submission) -> Score:
         link=manifest.output.link,
         baseline=rows.baseline,
         contributions=contributions,
-        category=choose(manifest.categories(), value),
+        category=find_category(value, manifest.categories()),
         raw=None if rows.raw is None else float(rows.raw[0]),
     )
 

@@ -196,12 +196,13 @@ class TestModelReference:
     )
 
     @pytest.mark.parametrize("refusal", REFUSED)
-    def test_alone_it_is_raised_as_it_is(
+    def test_alone_it_points_at_the_model(
         self, refusal: InputRejected, request_document: dict[str, Any], now: datetime
     ) -> None:
         with pytest.raises(type(refusal)) as caught:
             parse_document(request_document, find_panel=_raise(refusal), now=now)
-        assert caught.value is refusal
+        assert caught.value.message == refusal.message
+        assert [(problem.pointer, problem.code) for problem in caught.value.problems] == [("/model", refusal.code)]
 
     @pytest.mark.parametrize("refusal", REFUSED)
     def test_with_others_it_keeps_its_class(self, refusal: InputRejected, edit: Edit, now: datetime) -> None:
