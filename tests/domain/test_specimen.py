@@ -190,6 +190,7 @@ def test_a_document_that_is_no_object(document: object, panel: Panel, now: datet
 class TestModelReference:
     """`find_panel` decides; its refusal is joined by whatever else is wrong."""
 
+    OWN = Problem("/model", "not_an_alias", "No such alias.", "Use production.")
     REFUSED = (
         pytest.param(ModelNotFound("No such model.", "List the models."), id="unknown"),
         pytest.param(VersionNotInForce("It is retired.", "Use another."), id="not-in-force"),
@@ -201,7 +202,7 @@ class TestModelReference:
     ) -> None:
         with pytest.raises(type(refusal)) as caught:
             parse_document(request_document, find_panel=_raise(refusal), now=now)
-        assert caught.value.message == refusal.message
+        assert (caught.value.message, caught.value.remedy) == (refusal.message, refusal.remedy)
         assert [(problem.pointer, problem.code) for problem in caught.value.problems] == [("/model", refusal.code)]
 
     @pytest.mark.parametrize("refusal", REFUSED)
@@ -222,12 +223,18 @@ class TestModelReference:
             ("/covariates/0/unit", "unknown_unit"),
         ]
 
+    def test_alone_with_problems_it_is_raised_as_it_is(self, edit: Edit, now: datetime) -> None:
+        refusal = ModelNotFound("No such alias.", "Use production.", [self.OWN])
+        with pytest.raises(ModelNotFound) as caught:
+            parse_document(edit({}), find_panel=_raise(refusal), now=now)
+        assert caught.value is refusal
+        assert caught.value.__cause__ is None
+
     def test_its_own_problems_are_kept(self, edit: Edit, now: datetime) -> None:
-        own = Problem("/model", "not_an_alias", "No such alias.", "Use production.")
-        refusal = ModelNotFound("No such alias.", "Use production.", [own])
+        refusal = ModelNotFound("No such alias.", "Use production.", [self.OWN])
         with pytest.raises(ModelNotFound) as caught:
             parse_document(edit({"/subject/sex": 1}), find_panel=_raise(refusal), now=now)
-        assert caught.value.problems[0] is own
+        assert caught.value.problems[0] is self.OWN
         assert len(caught.value.problems) == 2
 
     def test_a_fault_of_the_system_goes_straight_up(self, edit: Edit, now: datetime) -> None:
