@@ -16,8 +16,8 @@ TEXTS = {
         "It is not made to find or to exclude tuberculosis in anybody."
     ),
     "population": (
-        "The source compares adults with pulmonary tuberculosis and healthy adults. Ages and sexes of the people are "
-        "not in the data; adulthood is assumed and any sex is accepted."
+        "The source compares people with pulmonary tuberculosis and healthy people. Ages and sexes are not in the "
+        "data: adults are assumed, and any sex is accepted."
     ),
     "haemolysis": (
         "Cq(hsa-miR-23a-3p) minus Cq(hsa-miR-451a), limits 5 and 7 as used in practice after the biofluid guideline "
@@ -42,7 +42,7 @@ TEXTS = {
 
 LIMITATIONS = [
     "The inputs are z-scores over one study's people, cases and controls together. No laboratory can compute them for "
-    "a new patient, because the study's centre and spread on the Cq scale are not published.",
+    "a new patient, because the study's centre and spread on the Cq scale are not in the data.",
     "Train and test are a random split of jointly scaled rows: the test split is no external cohort, and scaling saw "
     "both. Expect less in any other laboratory.",
     "The share of tuberculosis in the study (90 of 220) is set by its design and is not a prevalence. The score is no "
