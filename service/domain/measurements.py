@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,7 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
             analyte, candidates = find_analyte(row["analyte"], f"{pointer}/analyte", found)
             offered |= {candidate.accession for candidate in candidates}
         if analyte is not None:
-            _check_place(analyte, index, first, panel, found)
+            _check_place(analyte, index, first, None if panel is None else wanted, found)
         result = _read_result(row, pointer, wanted.get(analyte.accession) if analyte else None, found)
         if result is not None:
             inputs[result.code] = result
@@ -107,13 +107,15 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
     return inputs
 
 
-def _check_place(analyte: Analyte, index: int, first: dict[str, int], panel: Panel | None, found: Findings) -> None:
-    """Notes an analyte that came before or is not of the panel."""
+def _check_place(
+    analyte: Analyte, index: int, first: dict[str, int], wanted: Mapping[str, PanelAnalyte] | None, found: Findings
+) -> None:
+    """Notes an analyte that came before or is not wanted by the panel."""
     accession, pointer = analyte.accession, f"/measurements/{index}/analyte"
     if accession in first:
         message = f"The analyte was named before, by /measurements/{first[accession]}."
         found.add(pointer, "duplicate_analyte", message, "Send one measurement for each analyte.", accession)
-    elif panel is not None and all(wanted.accession != accession for wanted in panel.analytes):
+    elif wanted is not None and accession not in wanted:
         message = "The analyte is not part of the model's panel."
         found.add(pointer, "analyte_not_in_panel", message, "Leave it out, or use another model.", accession)
     first.setdefault(accession, index)

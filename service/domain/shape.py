@@ -69,8 +69,7 @@ class Text:
         if not self.low <= len(value) <= self.high:
             message = f"The text is shorter than {self.low} or longer than {self.high} characters."
             return found.add(pointer, "wrong_length", message, f"Send {self.wanted}.")
-        surrogates = any("\ud800" <= character <= "\udfff" for character in value)
-        if surrogates or re.fullmatch(self.pattern, value) is None:
+        if _has_surrogate(value) or re.fullmatch(self.pattern, value) is None:
             message = "The text is not in the form expected here."
             return found.add(pointer, "wrong_format", message, f"Send {self.wanted}.")
         return value
@@ -135,6 +134,10 @@ def _finite(value: float) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"

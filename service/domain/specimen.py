@@ -83,7 +83,8 @@ def _find_panel(reference: Any, find_panel: Callable[[str], Panel]) -> tuple[Pan
 
 
 def _joined(refusal: InputRejected, problems: list[Problem]) -> InputRejected:
-    if not problems:
+    """The same refusal, pointing at the model, with whatever else is wrong."""
+    if refusal.problems and not problems:
         return refusal
     own = refusal.problems or (Problem("/model", refusal.code, refusal.message, refusal.remedy),)
     return type(refusal)(refusal.message, refusal.remedy, (*own, *problems))

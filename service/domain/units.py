@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 COMPARATORS = ("<", "<=", ">=", ">")
 
@@ -179,6 +180,8 @@ def convert(value: float, source: str, target: str, molar_mass: Decimal | None =
         return math.copysign(math.inf, value)
 
 
+# Asked once for every wrong unit of a request, always for the few units of a panel.
+@lru_cache(maxsize=1024)
 def accepted_units(target: str, molar_mass: Decimal | None = None) -> tuple[str, ...]:
     """Every code of the product that converts into `target`: `target` first, then the nearest in size."""
     unit = parse_unit(target)

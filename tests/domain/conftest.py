@@ -10,6 +10,7 @@ import pytest
 
 from service.domain.panel import Action, IntendedUse, Panel, PanelAnalyte, PanelCovariate, Rule
 from service.domain.specimen import Submission, parse_document
+from service.errors import InputRejected
 
 MIR_20A, MIR_451A, MIR_21 = "MIMAT0000075", "MIMAT0001631", "MIMAT0000076"
 CD63, GNAS = "P08962", "P63092"
@@ -158,3 +159,15 @@ def edit(request_document: dict[str, Any]) -> Callable[[Mapping[str, Any]], dict
         return request_document
 
     return _edit
+
+
+@pytest.fixture
+def refusals(submit: Callable[..., Submission]) -> Callable[..., list[tuple[str, str]]]:
+    """The pointer and the code of every problem of a document that must be refused."""
+
+    def _refusals(document: object, **changes: Any) -> list[tuple[str, str]]:
+        with pytest.raises(InputRejected) as caught:
+            submit(document, **changes)
+        return [(problem.pointer, problem.code) for problem in caught.value.problems]
+
+    return _refusals

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from service.domain.units import COMPARATORS, UnknownUnit, convert, convertible, parse_unit
+from service.domain.units import COMPARATORS, UnknownUnit, accepted_units, convert, convertible, parse_unit
 
 
 def test_comparators_are_the_four_of_the_contract() -> None:
@@ -141,3 +141,12 @@ def test_unknown_code_in_a_conversion() -> None:
 
 def test_factors_are_exact_ratios() -> None:
     assert Fraction(parse_unit("pg/mL").factor) * 10**9 == 1
+
+
+def test_accepted_units_begin_with_the_target_and_go_on_by_size() -> None:
+    codes = accepted_units("ng/mL")
+    assert codes[:3] == ("ng/mL", "pg/uL", "ug/L")
+    assert "nmol/L" not in codes
+    assert all(convertible(code, "ng/mL", None) for code in codes)
+    assert "nmol/L" in accepted_units("ng/mL", Decimal("25637"))
+    assert accepted_units("{zscore}") == ("{zscore}",)
