@@ -6,12 +6,14 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from service.domain.specimen import example_request, parse_document
 from service.errors import ArtifactRejected
 from service.registry import artifact as artifact_module
 from service.registry.artifact import read_artifact, verify_artifact
@@ -44,6 +46,18 @@ def test_bundled_versions_load_and_are_in_force_in_development(bundled: Path) ->
         assert set(version.example) == set(version.panel.codes)
         assert version.digest.startswith("sha256:")
         assert version.document["name"] == name
+
+
+@pytest.mark.parametrize("name", [TB, PGD])
+def test_the_example_of_a_version_is_a_request_it_accepts(bundled: Path, name: str) -> None:
+    version = load_bundled(bundled, in_force=True).resolve(name)
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    request = example_request(version.panel, version.example)
+    submission = parse_document(request, find_panel=lambda _: version.panel, now=now)
+    used = np.array([[item.used for item in submission.inputs]])
+    golden = json.loads((bundled / name / "1.0.0" / "golden.json").read_bytes())["vectors"][0]
+    assert version.scorer.score(used).value[0] == pytest.approx(golden["value"], abs=1e-12)
+    assert [item.code for item in submission.inputs] == list(version.panel.codes)
 
 
 def test_in_production_bundled_versions_stop_at_verified(bundled: Path) -> None:
