@@ -26,8 +26,8 @@ TEXTS = {
     "delay": "plasma within 2 hours at room temperature for miRNA (PMC5048034)",
     "cut_point": (
         "Greatest sensitivity + specificity on out-of-fold predictions, {folds} folds, {repeats} repeats, to three "
-        "decimals, the lowest of equals; interval from a bootstrap over people. Locked before the test split was "
-        "scored."
+        "decimals, the lowest of equals; interval from a bootstrap over people. No value of the test split enters it; "
+        "but test figures of another averaging of the folds had been seen when this averaging was settled."
     ),
     "cohort": (
         "90 people with pulmonary tuberculosis and 130 healthy people; six miRNAs by RT-qPCR from blood exosomes, "
@@ -94,8 +94,9 @@ CARD = {
         "substituted."
     ),
     "analysis_methods": (
-        "Penalised logistic regression; penalty, coefficients and cut-point from the train split only; test split "
-        "scored once; nested cross-validation over all people for the procedure; permuted labels as negative control."
+        "Penalised logistic regression; penalty, coefficients and cut-point from the train split only; nested "
+        "cross-validation over all people for the procedure; permuted labels as negative control. Test figures were "
+        "seen while the procedure was written, so the cross-validated figure is the safer one."
     ),
     "interpretation": (
         "The score orders people of the source study: a person with tuberculosis scores higher than a healthy one "
