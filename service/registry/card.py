@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from html import escape
 from typing import Any
 
@@ -37,7 +36,7 @@ def _plain(section: Section) -> dict[str, Any]:
         "title": section.title,
         "paragraphs": list(section.paragraphs),
         "items": list(section.items),
-        "table": None if table is None else {key: list(value) for key, value in asdict(table).items()},
+        "table": None if table is None else {"head": list(table.head), "rows": [list(row) for row in table.rows]},
     }
 
 

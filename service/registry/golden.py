@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
+from service.domain.score import find_category
 from service.errors import ArtifactRejected
-from service.registry.categories import choose
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import Group, Text
 from service.registry.manifest_decode import decode_object
@@ -75,7 +75,7 @@ def verify_golden(manifest: Manifest, vectors: Sequence[GoldenVector], scorer: S
     if wrong:
         raise ArtifactRejected(f"the golden self-test failed: {wrong} of {len(vectors)} values differ")
     categories = manifest.categories()
-    found = [choose(categories, float(value)) for value in scored]
+    found = [find_category(float(value), categories) for value in scored]
     mismatched = sum((c.code if c else None) != v.category for c, v in zip(found, vectors, strict=True))
     if mismatched:
         raise ArtifactRejected(f"the golden self-test failed: {mismatched} of {len(vectors)} categories differ")

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from service.domain.score import Category
+from service.domain.score import Category, find_category
 from service.errors import Problem
-from service.registry.categories import choose
 from service.registry.manifest_base import Interval
 from service.registry.manifest_estimator import DeltaCq, Equation, Fitted, Log2, MinMax, Ratio, Scale, Step, Term
 
@@ -129,7 +128,7 @@ def _coverage(categories: tuple[Category, ...], *, bounded: bool) -> Iterator[Pr
         values = {v for v in values if 0.0 <= v <= 1.0} | {0.0, 1.0}
         if not all(0.0 < p < 1.0 for p in points):
             yield Problem("/output/categories", "cut_point", "a cut-point is not between 0 and 1", "correct it")
-    chosen = {choose(categories, value) for value in values}
+    chosen = {find_category(value, categories) for value in values}
     if None in chosen:
         yield Problem("/output/categories", "not_exhaustive", "some values have no category", "close the gap")
     if set(categories) - chosen:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.domain.score import Category
-from service.registry.categories import choose
+from service.domain.score import Category, find_category
 from service.registry.scorer import LinearScorer
 
 Floats = NDArray[np.float64]
@@ -66,7 +65,7 @@ def golden_document(
     scored = scorer.score(np.array([row for _, row in rows], dtype=np.float64)).value
     vectors = []
     for (role, row), value in zip(rows, scored.tolist(), strict=True):
-        category = choose(categories, value)
+        category = find_category(value, categories)
         inputs = dict(zip(codes, row.tolist(), strict=True))
         vectors.append({"role": role, "inputs": inputs, "value": value, "category": category and category.code})
     return {"schema_version": 1, "vectors": vectors}

@@ -1,7 +1,7 @@
 """Fit, evaluate and write `tb-exosomal-mirna`: pulmonary tuberculosis v healthy from six exosomal miRNAs.
 
-The order matters: penalty, coefficients and cut-point come from the train split alone and are fixed before the test
-split is scored once. The figure for the procedure as a whole is nested cross-validation over all people.
+Penalty, coefficients and cut-point come from the train split alone; a test holds that changing the test split changes
+none of them. The figure for the procedure as a whole is nested cross-validation over all people.
 """
 
 from __future__ import annotations

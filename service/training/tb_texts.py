@@ -16,8 +16,8 @@ TEXTS = {
         "It is not made to find or to exclude tuberculosis in anybody."
     ),
     "population": (
-        "The source compares adults with pulmonary tuberculosis and healthy adults. Ages and sexes of the people are "
-        "not in the data; adulthood is assumed and any sex is accepted."
+        "The source compares people with pulmonary tuberculosis and healthy people. Ages and sexes are not in the "
+        "data: adults are assumed, and any sex is accepted."
     ),
     "haemolysis": (
         "Cq(hsa-miR-23a-3p) minus Cq(hsa-miR-451a), limits 5 and 7 as used in practice after the biofluid guideline "
@@ -26,8 +26,8 @@ TEXTS = {
     "delay": "plasma within 2 hours at room temperature for miRNA (PMC5048034)",
     "cut_point": (
         "Greatest sensitivity + specificity on out-of-fold predictions, {folds} folds, {repeats} repeats, to three "
-        "decimals, the lowest of equals; interval from a bootstrap over people. Locked before the test split was "
-        "scored."
+        "decimals, the lowest of equals; interval from a bootstrap over people. No value of the test split enters it; "
+        "but test figures of another averaging of the folds had been seen when this averaging was settled."
     ),
     "cohort": (
         "90 people with pulmonary tuberculosis and 130 healthy people; six miRNAs by RT-qPCR from blood exosomes, "
@@ -42,7 +42,7 @@ TEXTS = {
 
 LIMITATIONS = [
     "The inputs are z-scores over one study's people, cases and controls together. No laboratory can compute them for "
-    "a new patient, because the study's centre and spread on the Cq scale are not published.",
+    "a new patient, because the study's centre and spread on the Cq scale are not in the data.",
     "Train and test are a random split of jointly scaled rows: the test split is no external cohort, and scaling saw "
     "both. Expect less in any other laboratory.",
     "The share of tuberculosis in the study (90 of 220) is set by its design and is not a prevalence. The score is no "
@@ -94,8 +94,9 @@ CARD = {
         "substituted."
     ),
     "analysis_methods": (
-        "Penalised logistic regression; penalty, coefficients and cut-point from the train split only; test split "
-        "scored once; nested cross-validation over all people for the procedure; permuted labels as negative control."
+        "Penalised logistic regression; penalty, coefficients and cut-point from the train split only; nested "
+        "cross-validation over all people for the procedure; permuted labels as negative control. Test figures were "
+        "seen while the procedure was written, so the cross-validated figure is the safer one."
     ),
     "interpretation": (
         "The score orders people of the source study: a person with tuberculosis scores higher than a healthy one "

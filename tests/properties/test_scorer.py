@@ -1,0 +1,88 @@
+"""Properties of scoring and lowering over generated models."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from service.registry.lower import lower, prove
+from service.registry.scorer import LinearScorer, sigmoid
+
+finite = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+@given(
+    data=st.data(),
+    rows=st.integers(1, 40),
+    width=st.sampled_from([1, 6, 8, 12, 24]),
+    order=st.sampled_from("CF"),
+)
+@settings(max_examples=80, deadline=None)
+def test_bits_do_not_depend_on_the_company(data, rows: int, width: int, order: str) -> None:
+    weights = data.draw(hnp.arrays(np.float64, width, elements=finite))
+    matrix = np.asarray(data.draw(hnp.arrays(np.float64, (rows, width), elements=finite)), order=order)
+    scorer = LinearScorer(
+        weights.tolist(), intercept=data.draw(finite), link=data.draw(st.sampled_from(["logit", "identity"]))
+    )
+    together = scorer.score(matrix)
+    index = data.draw(st.integers(0, rows - 1))
+    alone = scorer.score(matrix[index : index + 1])
+    assert alone.value.tobytes() == together.value[index : index + 1].tobytes()
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 50), elements=st.floats(allow_nan=False, allow_infinity=False)))
+@settings(deadline=None)
+def test_the_sigmoid_is_a_monotone_probability(values: np.ndarray) -> None:
+    scored = sigmoid(np.sort(values))
+    assert ((scored >= 0) & (scored <= 1)).all()
+    assert (np.diff(scored) >= 0).all()
+    assert np.abs(sigmoid(values) + sigmoid(-values) - 1).max() <= 1e-15
+
+
+@st.composite
+def pipelines(draw: st.DrawFn):
+    width, rows = draw(st.integers(1, 12)), draw(st.integers(30, 120))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = 10.0 ** generator.uniform(-2, 2, size=width)
+    matrix = generator.normal(size=(rows, width)) * scale + generator.normal(size=width) * scale
+    labels = (matrix[:, 0] / scale[0] + generator.normal(size=rows) > np.median(matrix[:, 0] / scale[0])).astype(int)
+    labels[:6] = [0, 1, 0, 1, 0, 1]
+    classifier = LogisticRegression(C=draw(st.sampled_from([0.01, 1.0, 100.0])), solver="newton-cholesky")
+    steps = [("scale", StandardScaler(with_mean=draw(st.booleans()), with_std=draw(st.booleans())))]
+    if draw(st.booleans()):
+        place = draw(st.integers(0, 1))
+        steps.insert(place, ("impute", SimpleImputer(strategy=draw(st.sampled_from(["mean", "median"])))))
+    if draw(st.booleans()):
+        steps.insert(0, ("nothing", "passthrough"))
+    estimator = Pipeline([*steps, ("classify", classifier)])
+    calibrate = draw(st.sampled_from(["no", "frozen", "single"]))
+    if calibrate == "frozen":
+        estimator = CalibratedClassifierCV(
+            FrozenEstimator(estimator.fit(matrix, labels)), method="sigmoid", ensemble=False
+        )
+    elif calibrate == "single":
+        estimator = CalibratedClassifierCV(estimator, method="sigmoid", ensemble=False, cv=3)
+    return estimator.fit(matrix, labels), matrix
+
+
+@given(pipelines())
+@settings(max_examples=60, deadline=None)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_lowered_pipeline_gives_its_own_probabilities(case) -> None:
+    estimator, matrix = case
+    lowered = lower(estimator, width=matrix.shape[1])
+    proof = prove(estimator, lowered, matrix)
+    assert proof.max_abs_difference <= 1e-12
+    assert proof.rows == len(matrix)
+    if lowered.imputed is not None:
+        missing = np.full((1, matrix.shape[1]), np.nan)
+        scorer = LinearScorer(lowered.coefficients, intercept=lowered.intercept, link="logit")
+        imputed = scorer.score(np.array([lowered.imputed])).value[0]
+        assert imputed == pytest.approx(estimator.predict_proba(missing)[0, 1], abs=1e-12)

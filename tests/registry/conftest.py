@@ -1,0 +1,71 @@
+"""Copies of the bundled artifacts that a test may spoil, and a way to rewrite a manifest with all digests right."""
+
+import copy
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.registry.manifest import Manifest, parse_manifest
+
+BUNDLED = Path(__file__).parents[2] / "model_artifacts"
+Document = dict[str, Any]
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def bundled() -> Path:
+    return BUNDLED
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUNDLED, tmp_path / "artifacts"))
+
+
+@pytest.fixture(scope="session")
+def _documents() -> dict[str, Document]:
+    return {folder.name: json.loads((folder / "1.0.0/manifest.json").read_bytes()) for folder in BUNDLED.glob("*-*")}
+
+
+@pytest.fixture
+def tb_document(_documents: dict[str, Document]) -> Document:
+    return copy.deepcopy(_documents["tb-exosomal-mirna"])
+
+
+@pytest.fixture
+def pgd_document(_documents: dict[str, Document]) -> Document:
+    return copy.deepcopy(_documents["pgd-klkb1-inotrope"])
+
+
+@pytest.fixture
+def parse() -> Callable[[Document], Manifest]:
+    return lambda document: parse_manifest(json.dumps(document).encode())
+
+
+@pytest.fixture
+def install(artifacts: Path) -> Callable[[Document], Path]:
+    """Writes a manifest beside the files of the bundled version it came from, with every digest made right again."""
+
+    def write(document: Document, golden: Document | None = None) -> Path:
+        name, version = document["name"], document["version"]
+        folder = artifacts / name / version
+        if not folder.exists():
+            shutil.copytree(artifacts / name / "1.0.0", folder)
+        if golden is not None:
+            (folder / "golden.json").write_text(json.dumps(golden))
+        document["files"] = {file: _digest((folder / file).read_bytes()) for file in document["files"]}
+        (folder / "manifest.json").write_text(json.dumps(document))
+        index = json.loads((artifacts / "index.json").read_bytes())
+        index[f"{name}@{version}"] = _digest((folder / "manifest.json").read_bytes())
+        (artifacts / "index.json").write_text(json.dumps(index))
+        return artifacts
+
+    return write

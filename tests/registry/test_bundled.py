@@ -1,0 +1,352 @@
+"""Loading the bundled versions: the sound serve, the spoilt are rejected with the reason, nothing is unpickled."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.domain.specimen import example_request, parse_document
+from service.errors import ArtifactRejected
+from service.registry import artifact as artifact_module
+from service.registry.artifact import read_artifact, verify_artifact
+from service.registry.bundled import load_bundled
+
+TB = "tb-exosomal-mirna"
+PGD = "pgd-klkb1-inotrope"
+Install = Callable[..., Path]
+Document = dict[str, Any]
+
+
+def reason(folder: Path, name: str = TB, version: str = "1.0.0") -> str:
+    models = load_bundled(folder, in_force=True)
+    found = models.get(name, version)
+    assert found.state == "rejected"
+    assert found.scorer is None
+    others = [v for v in models.versions if v is not found]
+    assert all(v.state == "approved" for v in others)
+    assert found.reason
+    return found.reason
+
+
+def test_bundled_versions_load_and_are_in_force_in_development(bundled: Path) -> None:
+    models = load_bundled(bundled, in_force=True)
+    assert [(v.name, v.state, v.reason) for v in models.versions] == [(PGD, "approved", None), (TB, "approved", None)]
+    for name in (TB, PGD):
+        version = models.resolve(name)
+        assert version.panel is not None
+        assert version.example is not None
+        assert set(version.example) == set(version.panel.codes)
+        assert version.digest.startswith("sha256:")
+        assert version.document["name"] == name
+
+
+@pytest.mark.parametrize("name", [TB, PGD])
+def test_the_example_of_a_version_is_a_request_it_accepts(bundled: Path, name: str) -> None:
+    version = load_bundled(bundled, in_force=True).resolve(name)
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    request = example_request(version.panel, version.example)
+    submission = parse_document(request, find_panel=lambda _: version.panel, now=now)
+    used = np.array([[item.used for item in submission.inputs]])
+    golden = json.loads((bundled / name / "1.0.0" / "golden.json").read_bytes())["vectors"][0]
+    assert version.scorer.score(used).value[0] == pytest.approx(golden["value"], abs=1e-12)
+    assert [item.code for item in submission.inputs] == list(version.panel.codes)
+
+
+def test_in_production_bundled_versions_stop_at_verified(bundled: Path) -> None:
+    models = load_bundled(bundled, in_force=False)
+    assert {v.state for v in models.versions} == {"verified"}
+    assert dict(models.aliases) == {}
+
+
+def test_every_file_of_a_bundled_artifact_is_covered_by_a_digest(bundled: Path) -> None:
+    files = {str(p.relative_to(bundled)) for p in bundled.rglob("*") if p.is_file()}
+    assert files == {
+        "index.json",
+        f"{TB}/1.0.0/manifest.json",
+        f"{TB}/1.0.0/golden.json",
+        f"{TB}/1.0.0/estimator.joblib",
+        f"{PGD}/1.0.0/manifest.json",
+        f"{PGD}/1.0.0/golden.json",
+    }
+
+
+FILES = ["manifest.json", "golden.json", "estimator.joblib"]
+
+
+@pytest.mark.parametrize("where", [0.0, 0.1, 0.5, 0.9, 1.0], ids=lambda part: f"at {part:.0%}")
+@pytest.mark.parametrize("name", FILES)
+def test_one_flipped_bit_is_found(artifacts: Path, name: str, where: float) -> None:
+    path = artifacts / TB / "1.0.0" / name
+    data = bytearray(path.read_bytes())
+    data[int(where * (len(data) - 1))] ^= 1
+    path.write_bytes(data)
+    assert "digest" in reason(artifacts)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("keep", [0, 100, -1], ids=["empty", "first 100 bytes", "all but one byte"])
+def test_a_truncated_file_is_found(artifacts: Path, name: str, keep: int) -> None:
+    path = artifacts / TB / "1.0.0" / name
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "digest" in reason(artifacts)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_deleted_file_is_found(artifacts: Path, name: str) -> None:
+    (artifacts / TB / "1.0.0" / name).unlink()
+    assert "missing" in reason(artifacts)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "golden.json"])
+def test_a_file_of_another_model_is_found(artifacts: Path, name: str) -> None:
+    (artifacts / TB / "1.0.0" / name).write_bytes((artifacts / PGD / "1.0.0" / name).read_bytes())
+    assert "digest" in reason(artifacts)
+
+
+def test_swapped_files_of_one_version_are_found(artifacts: Path) -> None:
+    golden, estimator = (artifacts / TB / "1.0.0" / name for name in ("golden.json", "estimator.joblib"))
+    first, second = golden.read_bytes(), estimator.read_bytes()
+    golden.write_bytes(second)
+    estimator.write_bytes(first)
+    assert reason(artifacts) == "estimator.joblib, golden.json does not have the digest in the manifest"
+
+
+def test_a_file_the_manifest_does_not_list_is_refused_but_a_signature_may_lie_there(artifacts: Path) -> None:
+    (artifacts / TB / "1.0.0" / "signature").write_text("reserved")
+    assert load_bundled(artifacts, in_force=True).resolve(TB)
+    (artifacts / TB / "1.0.0" / "extra.txt").write_text("x")
+    assert "not listed" in reason(artifacts)
+
+
+def test_links_are_refused(artifacts: Path, tmp_path: Path) -> None:
+    golden = artifacts / TB / "1.0.0" / "golden.json"
+    golden.rename(tmp_path / "golden.json")
+    golden.symlink_to(tmp_path / "golden.json")
+    assert "plain file" in reason(artifacts)
+
+
+@pytest.mark.parametrize("level", ["name", "version"])
+def test_a_linked_folder_is_refused(artifacts: Path, tmp_path: Path, level: str) -> None:
+    folder = artifacts / TB if level == "name" else artifacts / TB / "1.0.0"
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(tmp_path / "moved")
+    assert "link" in reason(artifacts)
+
+
+def test_a_pipe_or_a_folder_among_the_files_is_refused(artifacts: Path) -> None:
+    golden = artifacts / TB / "1.0.0" / "golden.json"
+    golden.unlink()
+    os.mkfifo(golden)
+    assert "plain file" in reason(artifacts)
+    golden.unlink()
+    golden.mkdir()
+    assert "plain file" in reason(artifacts)
+
+
+def test_too_many_or_too_large_files_are_refused_unread(artifacts: Path) -> None:
+    folder = artifacts / TB / "1.0.0"
+    for number in range(20):
+        (folder / f"x{number}").touch()
+    assert "more than 16 files" in reason(artifacts)
+    for number in range(20):
+        (folder / f"x{number}").unlink()
+    with (folder / "golden.json").open("wb") as file:
+        file.truncate(artifact_module.FILE_MAX_BYTES + 1)
+    assert "64 MiB" in reason(artifacts)
+    with (folder / "manifest.json").open("wb") as file:
+        file.truncate((1 << 20) + 1)
+    assert "1 MiB" in reason(artifacts)
+
+
+def test_a_whole_artifact_under_another_name_is_refused(artifacts: Path) -> None:
+    (artifacts / TB / "1.0.0").rename(artifacts / TB / "1.0.1")
+    index = json.loads((artifacts / "index.json").read_bytes())
+    index[f"{TB}@1.0.1"] = index.pop(f"{TB}@1.0.0")
+    (artifacts / "index.json").write_text(json.dumps(index))
+    assert "folder's" in reason(artifacts, version="1.0.1")
+
+
+def test_a_folder_without_entry_and_an_entry_without_folder_are_rejected(artifacts: Path) -> None:
+    (artifacts / TB / "1.0.0").rename(artifacts / TB / "1.0.1")
+    models = load_bundled(artifacts, in_force=True)
+    assert "not in the index" in (models.get(TB, "1.0.1").reason or "")
+    assert "could not be read" in (models.get(TB, "1.0.0").reason or "")
+    assert models.resolve(PGD).state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "missing"),
+        (b"{", "not JSON"),
+        (b'{"x": 1}', "entry"),
+        (b'{"a@1.0.0": "sha256:zz"}', "entry"),
+        (b'{"../a@1.0.0": "sha256:' + b"0" * 64 + b'"}', "entry"),
+    ],
+    ids=["missing", "not JSON", "not an entry", "no digest", "a path"],
+)
+def test_without_a_sound_index_nothing_is_in_force(artifacts: Path, content: bytes | None, said: str) -> None:
+    (artifacts / "index.json").unlink()
+    if content is not None:
+        (artifacts / "index.json").write_bytes(content)
+    models = load_bundled(artifacts, in_force=True)
+    assert {v.state for v in models.versions} == {"rejected"}
+    assert all(said in (v.reason or "") for v in models.versions)
+
+
+def test_a_missing_folder_is_an_empty_registry(tmp_path: Path) -> None:
+    assert load_bundled(tmp_path / "nothing", in_force=True).versions == ()
+
+
+def test_the_newest_release_goes_into_production_and_no_pre_release(install: Install, tb_document: Document) -> None:
+    for number in ("1.10.0", "1.9.0", "2.0.0-rc.1"):
+        folder = install(tb_document | {"version": number})
+    models = load_bundled(folder, in_force=True)
+    assert models.resolve(TB).version == "1.10.0"
+    assert [v.version for v in models.versions_of(TB)] == ["1.0.0", "1.9.0", "1.10.0", "2.0.0-rc.1"]
+
+
+LATER = [
+    ("normalisation", [{"step": "ratio", "numerator": "MIMAT0000075", "denominator": "MIMAT0000082"}]),
+    ("normalisation", [{"step": "delta_cq", "analytes": ["MIMAT0000075"], "references": ["MIMAT0000082"]}]),
+    ("calibration", {"method": "isotonic", "parameters": {"x": [0.0, 1.0]}}),
+    ("calibration", {"method": "fold_averaged", "parameters": {}}),
+    ("coefficient_covariance", [[0.0] * 7] * 7),
+    ("lowered", None),
+    (
+        "reference_distribution",
+        {
+            "location": [0.0] * 6,
+            "spread": [1.0] * 6,
+            "correlation_factor": [[1.0] * 6] * 6,
+            "flag_limit": 1.0,
+            "fail_limit": 2.0,
+            "limits_source": "x",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), LATER, ids=[f"{k} {n}" for n, (k, _) in enumerate(LATER)])
+def test_what_this_release_cannot_do_is_rejected_by_name(
+    install: Install, tb_document: Document, key: str, value: object
+) -> None:
+    tb_document["version"] = "1.0.1"
+    (tb_document if key in tb_document else tb_document["estimator"])[key] = value
+    said = reason(install(tb_document), version="1.0.1")
+    assert "needs a later release" in said
+    assert {"lowered": "not lowered"}.get(key, key) in said
+
+
+def test_a_locked_scale_step_is_served(install: Install, tb_document: Document, bundled: Path) -> None:
+    golden = json.loads((bundled / TB / "1.0.0" / "golden.json").read_bytes())
+    first = tb_document["panel"][0]["analyte"]
+    # Shifted inputs and a step that shifts them back: the same values must come out.
+    tb_document["normalisation"] = [{"step": "scale", "analyte": first, "centre": 5.0, "spread": 1.0}]
+    tb_document["panel"][0]["range"] = {"low": -5.0, "high": 15.0}
+    for vector in golden["vectors"]:
+        vector["inputs"][first] += 5.0
+    tb_document["version"] = "1.1.0"
+    found = load_bundled(install(tb_document, golden), in_force=True).get(TB, "1.1.0")
+    assert found.state == "approved", found.reason
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda g: g["vectors"][5].update(value=g["vectors"][5]["value"] + 1e-9), "1 of 47 values differ"),
+        (lambda g: g["vectors"][5].update(category="not_elevated"), "1 of 47 categories differ"),
+        (lambda g: g["vectors"][5].update(category=None), "1 of 47 categories differ"),
+        (lambda g: g["vectors"].pop(), "number of vectors"),
+        (lambda g: g["vectors"][0]["inputs"].pop("MIMAT0000075"), "columns of the panel"),
+        (lambda g: g["vectors"][0]["inputs"].update(MIMAT0000075="1"), "/vectors/0/inputs/MIMAT0000075"),
+        (lambda g: g.update(extra=1), "unknown field"),
+        (
+            lambda g: g["vectors"][0]["inputs"].update(MIMAT0000075=1.7e308, MIMAT0000440=1.7e308),
+            "values differ|finite",
+        ),
+    ],
+    ids=["value", "category", "no category", "count", "column", "string", "unknown field", "huge input"],
+)
+def test_a_golden_vector_that_does_not_hold_rejects_the_version(
+    install: Install, tb_document: Document, bundled: Path, spoil: Callable[[Document], object], said: str
+) -> None:
+    golden = json.loads((bundled / TB / "1.0.0" / "golden.json").read_bytes())
+    elevated = [v for v in golden["vectors"] if v["category"] == "elevated"]
+    golden["vectors"] = [golden["vectors"][0], *[v for v in golden["vectors"][1:] if v not in elevated[:1]]]
+    golden["vectors"].insert(5, elevated[0])
+    spoil(golden)
+    assert any(part in reason(install(tb_document, golden)) for part in said.split("|"))
+
+
+@pytest.mark.parametrize("weight", [1e308, 1.7e307], ids=["one term overflows", "the sum overflows"])
+def test_coefficients_whose_score_can_overflow_are_rejected(
+    install: Install, tb_document: Document, weight: float
+) -> None:
+    for term in tb_document["estimator"]["lowered"]["terms"]:
+        term["coefficient"] = weight
+    assert "not finite" in reason(install(tb_document))
+
+
+class Sentinel:
+    """Runs code when it is unpickled: it makes the file it was given."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (os.mkdir, (str(self.path),))
+
+
+def test_an_estimator_file_is_never_unpickled(
+    install: Install, artifacts: Path, tb_document: Document, tmp_path: Path
+) -> None:
+    sentinel = tmp_path / "was-opened"
+    payload = pickle.dumps(Sentinel(sentinel))
+    (artifacts / TB / "1.0.0" / "estimator.joblib").write_bytes(payload)
+    assert "estimator.joblib" in reason(artifacts)
+    # Even with every digest right the file is only bytes to the server.
+    models = load_bundled(install(tb_document), in_force=True)
+    assert models.resolve(TB).scorer.score(np.zeros((1, 6))).value.shape == (1,)
+    assert not sentinel.exists()
+    pickle.loads(payload)
+    assert sentinel.exists()
+
+
+def test_serving_imports_neither_sklearn_nor_joblib_nor_scipy(bundled: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+import numpy as np
+from service.registry.bundled import load_bundled
+from service.registry.card import card_html, card_json, card_markdown
+models = load_bundled(Path(sys.argv[1]), in_force=True)
+for version in models.versions:
+    rows = np.array([[version.example[code] for code in version.panel.codes]])
+    assert version.scorer.score(rows).value.shape == (1,)
+    card_json(version.manifest, version.digest)
+print(sorted({"sklearn", "joblib", "scipy"} & set(sys.modules)), len(models.versions))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, str(bundled)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=bundled.parent,
+    )
+    assert done.stdout == "[] 2\n"
+
+
+def test_an_artifact_reads_without_an_expected_digest_but_not_with_a_wrong_one(bundled: Path) -> None:
+    read = read_artifact(bundled / PGD / "1.0.0", expected_digest=None)
+    assert verify_artifact(read).golden[0].role == "typical"
+    with pytest.raises(ArtifactRejected, match="released"):
+        read_artifact(bundled / PGD / "1.0.0", expected_digest="sha256:" + "0" * 64)
