@@ -1,4 +1,4 @@
-"""The manifest of an artifact, schema version 1: what the model is, needs, claims and where it came from.
+"""Reading the manifest of an artifact.
 
 `parse_manifest` is the only way in: it returns a manifest that satisfies the schema and every cross-check, or raises
 ArtifactRejected with every problem found. No message holds a value of the manifest; pointers say where to look.
@@ -6,112 +6,17 @@ ArtifactRejected with every problem found. No message holds a value of the manif
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Annotated, Literal
+from pydantic import ValidationError
 
-from pydantic import Field, ValidationError
-
-from service.domain.panel import (
-    Action,
-    GateLimits,
-    IntendedUse,
-    Panel,
-    PanelAnalyte,
-    PanelCovariate,
-    Rule,
-)
-from service.domain.score import Category
 from service.errors import ArtifactRejected
-from service.registry.manifest_base import Group, Maybe, Positive, Sha256, Text, Version
 from service.registry.manifest_checks import check
 from service.registry.manifest_decode import decode_object
-from service.registry.manifest_estimator import Estimator, Output, Parent, ReferenceDistribution, Step
-from service.registry.manifest_evidence import (
-    CardTexts,
-    Condition,
-    Contact,
-    Curve,
-    ModelWarning,
-    NegativeControl,
-    Performance,
-    Reference,
-    Training,
-)
-from service.registry.manifest_panel import AnalyteSpec, CovariateSpec, GateCode, GateSpec, IntendedUseSpec, RuleSpec
 from service.registry.manifest_problems import problems_of
+from service.registry.manifest_schema import Manifest
+
+__all__ = ["MANIFEST_MAX_BYTES", "Manifest", "parse_manifest"]
 
 MANIFEST_MAX_BYTES = 1 << 20
-
-
-class Golden(Group):
-    """How many vectors `golden.json` holds and how far a value may be from the stored one."""
-
-    count: Annotated[int, Field(ge=32)]
-    tolerance: Annotated[Positive, Field(le=1e-9)]
-
-
-class Manifest(Group):
-    """One model version, complete. Build it with `parse_manifest`, which also runs the cross-checks."""
-
-    schema_version: Literal[1]
-    name: Text
-    version: Version
-    title: Text
-    summary: Text
-    condition: Condition
-    status_claim: Literal["research_use_only", "laboratory_developed", "ivd"]
-    files: dict[Text, Sha256]
-    golden: Golden
-    intended_use: IntendedUseSpec
-    analytes: Annotated[tuple[AnalyteSpec, ...], Field(alias="panel", min_length=1, max_length=4096)]
-    max_substitutions: Annotated[int, Field(ge=0)]
-    covariates: tuple[CovariateSpec, ...]
-    gates: dict[GateCode, GateSpec]
-    normalisation: tuple[Step, ...]
-    reference_distribution: Maybe[ReferenceDistribution]
-    estimator: Estimator
-    output: Output
-    training: Training
-    performance: tuple[Performance, ...]
-    curves: tuple[Curve, ...]
-    negative_controls: tuple[NegativeControl, ...]
-    warnings: tuple[ModelWarning, ...]
-    card: CardTexts
-    limitations: Annotated[tuple[Text, ...], Field(min_length=1)]
-    references: Annotated[tuple[Reference, ...], Field(min_length=1)]
-    parent: Parent | None
-    contacts: Annotated[tuple[Contact, ...], Field(min_length=1)]
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Column codes of every matrix: accessions in panel order, then covariate names."""
-        return tuple(a.analyte for a in self.analytes) + tuple(c.name for c in self.covariates)
-
-    def panel(self) -> Panel:
-        """All the domain needs of this version."""
-        use = self.intended_use
-        return Panel(
-            model_name=self.name,
-            model_version=self.version,
-            analytes=tuple(_analyte(spec) for spec in self.analytes),
-            covariates=tuple(_covariate(spec) for spec in self.covariates),
-            max_substitutions=self.max_substitutions,
-            gates=MappingProxyType({code: _gate(spec) for code, spec in self.gates.items()}),
-            intended_use=IntendedUse(
-                specimen_types=use.specimen_types,
-                anticoagulants=use.anticoagulants.accepted,
-                isolation_methods=use.isolation_methods,
-                sexes=use.population.sexes,
-                age_min_years=use.population.age_min_years,
-                age_max_years=use.population.age_max_years,
-            ),
-        )
-
-    def categories(self) -> tuple[Category, ...]:
-        """The answer's categories, in the order they are tried."""
-        return tuple(
-            Category(c.code, c.label, c.cut_point, c.comparator, c.indeterminate) for c in self.output.categories
-        )
 
 
 def parse_manifest(raw: bytes) -> Manifest:
@@ -131,53 +36,4 @@ def parse_manifest(raw: bytes) -> Manifest:
         f"manifest.json has {len(problems)} problem(s); the first: {problems[0].message}",
         "mend every problem listed",
         problems,
-    )
-
-
-def _analyte(spec: AnalyteSpec) -> PanelAnalyte:
-    return PanelAnalyte(
-        accession=spec.analyte,
-        name=spec.name,
-        kind=spec.kind,
-        unit=spec.unit,
-        low=spec.range.low,
-        high=spec.range.high,
-        required=spec.required,
-        molar_mass=spec.molar_mass,
-        lob=spec.lob,
-        lod=spec.lod,
-        loq=spec.loq,
-        upper_limit=spec.upper_limit,
-        nondetect_codes=spec.nondetect_codes,
-        below_loq=_rule(spec.below_loq),
-        above_upper=_rule(spec.above_upper),
-        not_detected=_rule(spec.not_detected),
-        absent=_rule(spec.absent),
-    )
-
-
-def _rule(spec: RuleSpec) -> Rule:
-    return Rule(Action(spec.action), spec.value)
-
-
-def _covariate(spec: CovariateSpec) -> PanelCovariate:
-    return PanelCovariate(
-        name=spec.name,
-        title=spec.title,
-        unit=spec.unit,
-        binary=spec.type == "binary",
-        low=spec.range.low,
-        high=spec.range.high,
-        required=spec.required,
-    )
-
-
-def _gate(spec: GateSpec) -> GateLimits:
-    return GateLimits(
-        required=spec.requirement == "required",
-        flag=spec.flag,
-        fail=spec.fail,
-        source=spec.source,
-        expected=spec.expected,
-        analyte=spec.analyte,
     )

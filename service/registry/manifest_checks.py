@@ -9,18 +9,16 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import chain
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from service.domain.analytes import catalogue
 from service.domain.units import parse_unit
 from service.errors import Problem
 from service.registry.manifest_estimator import Fitted
 from service.registry.manifest_panel import AnalyteSpec, Anticoagulant
+from service.registry.manifest_schema import Manifest
 from service.registry.manifest_terms import check_category, check_terms
 from service.registry.semver import find_version, is_name
-
-if TYPE_CHECKING:
-    from service.registry.manifest import Manifest
 
 _RESERVED_FILES = frozenset({"manifest.json", "signature"})
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)

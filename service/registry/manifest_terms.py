@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from service.domain.score import Category, find_category
 from service.errors import Problem
 from service.registry.manifest_base import Interval
 from service.registry.manifest_estimator import DeltaCq, Equation, Fitted, Log2, MinMax, Ratio, Scale, Step, Term
-
-if TYPE_CHECKING:
-    from service.registry.manifest import Manifest
+from service.registry.manifest_schema import Manifest
 
 
 def check_terms(manifest: Manifest) -> Iterator[Problem]:

@@ -62,7 +62,8 @@ class LinearScorer:
         if link not in {"logit", "identity"}:
             raise ValueError("link is neither logit nor identity")
         self.coefficients = tuple(float(w) for w in coefficients)
-        self.baseline = 0.0 if intercept is None else float(intercept)
+        # Adding 0.0 makes a negative zero positive: SQLite would not give its sign back.
+        self.baseline = 0.0 if intercept is None else float(intercept) + 0.0
         self.link = link
         self._transforms = tuple(transforms) if transforms is not None else (identity,) * len(self.coefficients)
         if len(self._transforms) != len(self.coefficients):

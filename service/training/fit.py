@@ -16,6 +16,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from service.registry.lower import LoweredModel, LoweringProof
+from service.registry.scorer import LinearScorer
+
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Inverse strengths C of the L2 penalty that are tried."""
 
@@ -101,3 +104,32 @@ def _folds(values: Floats, positive: Flags, seed: int) -> Any:
 def _log_loss(predicted: Floats, positive: Flags) -> float:
     right = np.where(positive, predicted, 1.0 - predicted)
     return float(-np.log(np.maximum(right, _PROBABILITY_FLOOR)).mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How often each random procedure is repeated; the shipped version uses the defaults."""
+
+    repeats: int = 20
+    resamples: int = 2000
+    permutations: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """What the train split gave: the estimator, its lowered form with the proof, the penalty and the cut-point.
+
+    `held_out` (repeats, n train) are the out-of-fold predictions the cut-point was chosen on.
+    """
+
+    estimator: Pipeline
+    lowered: LoweredModel
+    proof: LoweringProof
+    penalty: float
+    cut_point: CutPointChoice
+    held_out: NDArray[np.float64]
+
+    @property
+    def scorer(self) -> LinearScorer:
+        """The lowered form as it will be served."""
+        return LinearScorer(self.lowered.coefficients, intercept=self.lowered.intercept, link="logit")

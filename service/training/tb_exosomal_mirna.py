@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from service.domain.score import Category
 from service.registry.artifact import Verified
-from service.registry.lower import LoweredModel, LoweringProof, lower, prove
-from service.registry.scorer import LinearScorer
+from service.registry.lower import lower, prove
 from service.training import tb_manifest
 from service.training.cohort import Cohort, Layout, read_cohort
 from service.training.evaluate import Figure, auc, spread
-from service.training.fit import CutPointChoice, choose_cut_point, choose_penalty, fit, out_of_fold
+from service.training.fit import Effort, FittedModel, choose_cut_point, choose_penalty, fit, out_of_fold
 from service.training.golden_vectors import boundary_rows, cut_point_rows, golden_document, typical_rows
 from service.training.publish import publish, to_bytes
 
@@ -33,35 +29,6 @@ LAYOUT = Layout(tuple(a.column for a in tb_manifest.ANALYTES), "pulmonary_tuberc
 RANGE = tb_manifest.PLAUSIBLE_Z
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How often each random procedure is repeated; the shipped version uses the defaults."""
-
-    repeats: int = 20
-    resamples: int = 2000
-    permutations: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class FittedModel:
-    """What the train split gave: the estimator, its lowered form with the proof, the penalty and the cut-point.
-
-    `held_out` (repeats, n train) are the out-of-fold predictions the cut-point was chosen on.
-    """
-
-    estimator: Pipeline
-    lowered: LoweredModel
-    proof: LoweringProof
-    penalty: float
-    cut_point: CutPointChoice
-    held_out: NDArray[np.float64]
-
-    @property
-    def scorer(self) -> LinearScorer:
-        """The lowered form as it will be served."""
-        return LinearScorer(self.lowered.coefficients, intercept=self.lowered.intercept, link="logit")
 
 
 def build(data: Path, out: Path, *, day: str, effort: Effort, say: Say) -> Verified:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -19,11 +19,8 @@ from service.training.evaluate import (
     roc_points,
     share,
 )
-from service.training.fit import FOLDS, PENALTIES
+from service.training.fit import FOLDS, PENALTIES, Effort, FittedModel
 from service.training.tb_texts import CARD, LIMITATIONS, SUMMARY, TEXTS, WARNINGS
-
-if TYPE_CHECKING:
-    from service.training.tb_exosomal_mirna import Effort, FittedModel
 
 NA = "not available"
 PLAUSIBLE_Z = (-10.0, 10.0)

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 from service.registry.bundled import load_bundled
 from service.training.cohort import Cohort, read_cohort
 from service.training.evaluate import auc
-from service.training.tb_exosomal_mirna import LAYOUT, SEED, Effort, fit_model
+from service.training.fit import Effort
+from service.training.tb_exosomal_mirna import LAYOUT, SEED, fit_model
 
 pytestmark = pytest.mark.real_data
 NAME = "tb-exosomal-mirna"
