@@ -11,6 +11,7 @@ from pathlib import Path
 from service.errors import ServiceError
 from service.registry.artifact import Verified
 from service.training import pgd_klkb1_inotrope, tb_exosomal_mirna
+from service.training.fit import Effort
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     day = options.date.isoformat()
     try:
         if options.model == "tb-exosomal-mirna":
-            effort = tb_exosomal_mirna.Effort(options.repeats, options.resamples, options.permutations)
+            effort = Effort(options.repeats, options.resamples, options.permutations)
             built = tb_exosomal_mirna.build(options.data, options.out, day=day, effort=effort, say=_say)
         else:
             built = pgd_klkb1_inotrope.build(options.out, day=day, say=_say)
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     models = parser.add_subparsers(dest="model", required=True)
     tb = models.add_parser("tb-exosomal-mirna", help="fit on a cohort table")
     tb.add_argument("--data", type=Path, required=True, help="the cohort as CSV")
-    defaults = tb_exosomal_mirna.Effort()
+    defaults = Effort()
     for name in ("repeats", "resamples", "permutations"):
         tb.add_argument(f"--{name}", type=_count, default=getattr(defaults, name), help="default %(default)s")
     pgd = models.add_parser("pgd-klkb1-inotrope", help="write out the published equation")

@@ -13,6 +13,8 @@ from typing import Any
 
 import joblib
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
 from service.domain.score import Category
 from service.registry.artifact import Verified
