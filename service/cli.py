@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ENVIRONMENT if isinstance(error, SystemFault) else FAILED
     except KeyboardInterrupt:
         return ENVIRONMENT
+    except BrokenPipeError:
+        # The reader went away (`| head`); what is left in the buffer must not raise again when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,3 +192,12 @@ def test_development_refuses_an_open_host(exoscore: Run) -> None:
     result = exoscore("serve", "--host", "0.0.0.0")
     assert (result.returncode, "loopback" in result.stdout) == (3, True)
     assert exoscore("serve", "--host", "example.org").returncode == 3
+
+
+def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str]) -> None:
+    command = f"{sys.executable} -m service.cli model card tb-exosomal-mirna --json | head -c 10"
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], env=environment, cwd=root, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
