@@ -48,7 +48,7 @@ def open_services(settings: Settings) -> Services:
     """Open everything a use case needs; raises UnsafeConfiguration or SchemaOutdated before anything is written."""
     problems = unsafe_in_production(settings) if settings.production else []
     if problems:
-        raise UnsafeConfiguration("production mode refuses these settings", problems=problems)
+        raise UnsafeConfiguration("Production mode refuses these settings.", problems=problems)
     pepper = home.read_pepper(settings)
     database = Database(settings.resolved_database_url())
     try:
@@ -132,17 +132,20 @@ def _bring_schema_up(database: Database) -> None:
 
 def _refuse_unsafe_database(database: Database) -> None:
     problems = [
-        Problem("", "durability_off", message, "turn it on in postgresql.conf and restart PostgreSQL")
+        Problem("", "durability_off", message, "Turn it on in postgresql.conf and restart PostgreSQL.")
         for message in database.durability_problems()
     ]
     with database.read() as connection:
         rows = key_store.list_keys(connection)
     problems += [
         Problem(
-            "", "development_key", "a development key is in force in this database", "exoscore key revoke " + row.key_id
+            "",
+            "development_key",
+            "A development key is in force in this database.",
+            f"Run `exoscore key revoke {row.key_id}`.",
         )
         for row in rows
         if row.development and row.revoked_at is None
     ]
     if problems:
-        raise UnsafeConfiguration("production mode refuses this database", problems=problems)
+        raise UnsafeConfiguration("Production mode refuses this database.", problems=problems)

@@ -270,12 +270,12 @@ def _report(error: ServiceError, *, as_json: bool) -> None:
             {"pointer": p.pointer, "code": p.code, "message": p.message, "remedy": p.remedy, "analyte": p.analyte}
             for p in error.problems
         ]
-        print(json.dumps({"code": error.code, "detail": error.message, "errors": problems}))  # noqa: T201
+        print(json.dumps({"code": error.code, "detail": f"{error.message} {error.remedy}".strip(), "errors": problems}))  # noqa: T201
         return
-    print(f"{error.code}: {error.message}" + (f"; {error.remedy}" if error.remedy else ""))  # noqa: T201
+    print(f"{error.code}: {error.message} {error.remedy}".strip())  # noqa: T201
     for problem in error.problems:
         place = f"{problem.pointer}: " if problem.pointer else ""
-        print(f"  {place}{problem.message}; {problem.remedy}")  # noqa: T201
+        print(f"  {place}{problem.message} {problem.remedy}")  # noqa: T201
 
 
 def _answer_text(answer: dict[str, Any]) -> str:
@@ -304,7 +304,9 @@ def _read(name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise InputRejected(f"the file cannot be read ({type(error).__name__})", "name a readable JSON file") from None
+        raise InputRejected(
+            f"The file cannot be read ({type(error).__name__}).", "Name a readable JSON file."
+        ) from None
 
 
 def _with_model(body: bytes, reference: str) -> bytes:
@@ -312,7 +314,7 @@ def _with_model(body: bytes, reference: str) -> bytes:
 
     document = decode(body)
     if not isinstance(document, dict):
-        raise MalformedBody("the request is not a JSON object", "send one JSON object")
+        raise MalformedBody("The request is not a JSON object.", "Send one JSON object.")
     return json.dumps(document | {"model": reference}).encode()
 
 

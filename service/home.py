@@ -28,9 +28,9 @@ def read_pepper(settings: Settings) -> bytes:
     try:
         pepper = path.read_bytes()
     except OSError as error:
-        raise _unsafe(f"the pepper file cannot be read ({type(error).__name__})") from None
+        raise _unsafe(f"The pepper file cannot be read ({type(error).__name__}).") from None
     if len(pepper) < MIN_PEPPER_BYTES:
-        raise _unsafe(f"the pepper file holds fewer than {MIN_PEPPER_BYTES} bytes")
+        raise _unsafe(f"The pepper file holds fewer than {MIN_PEPPER_BYTES} bytes.")
     return pepper
 
 
@@ -81,5 +81,5 @@ def _create(path: Path, content: bytes) -> None:
 
 
 def _unsafe(message: str) -> UnsafeConfiguration:
-    remedy = "name a private file with at least 32 random bytes in EXOSCORE_PEPPER_FILE"
+    remedy = "Name a private file with at least 32 random bytes in EXOSCORE_PEPPER_FILE."
     return UnsafeConfiguration(message, remedy, [Problem("", "pepper", message, remedy)])

@@ -103,6 +103,6 @@ def _refuse_open_host(host: str) -> None:
     except ValueError:
         loopback = host == "localhost"
     if not loopback:
-        message = "development mode listens on a loopback address only"
-        remedy = "use --host 127.0.0.1, or EXOSCORE_ENV=production"
+        message = "Development mode listens on a loopback address only."
+        remedy = "Use --host 127.0.0.1, or EXOSCORE_ENV=production."
         raise UnsafeConfiguration(message, remedy, [Problem("", "open_host", message, remedy)])

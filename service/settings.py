@@ -55,7 +55,7 @@ def load_settings() -> Settings:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
     problems = [
-        Problem("", "unknown_setting", f"{given[name]} is not a setting", "use one of: " + ", ".join(sorted(known)))
+        Problem("", "unknown_setting", f"{given[name]} is not a setting.", f"Use one of: {', '.join(sorted(known))}.")
         for name in sorted(set(given) - known)
     ]
     try:
@@ -63,12 +63,12 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems += [
             Problem(
-                "", "invalid_setting", f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}", "correct or unset it"
+                "", "invalid_setting", f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}.", "Correct or unset it."
             )
             for item in error.errors(include_input=False, include_url=False)
         ]
     if problems:
-        raise UnsafeConfiguration("the settings are not valid", problems=problems)
+        raise UnsafeConfiguration("The settings are not valid.", problems=problems)
     return settings
 
 
@@ -77,19 +77,25 @@ def unsafe_in_production(settings: Settings) -> list[Problem]:
     problems = []
     for variable, path in (("PEPPER_FILE", settings.pepper_file), ("SIGNING_KEY_FILE", settings.signing_key_file)):
         if path is None:
-            problems.append(_unsafe("missing_secret_file", f"{PREFIX}{variable} is not set", "name the secret's file"))
+            problems.append(
+                _unsafe("missing_secret_file", f"{PREFIX}{variable} is not set.", "Name the secret's file.")
+            )
         elif not path.is_file():
             problems.append(
-                _unsafe("missing_secret_file", f"the file of {PREFIX}{variable} does not exist", "create it")
+                _unsafe("missing_secret_file", f"The file of {PREFIX}{variable} does not exist.", "Create it.")
             )
         elif path.stat().st_mode & 0o077:
             problems.append(
-                _unsafe("readable_secret_file", f"the file of {PREFIX}{variable} is open to others", "chmod 600")
+                _unsafe(
+                    "readable_secret_file", f"The file of {PREFIX}{variable} is open to others.", "Give it mode 0600."
+                )
             )
     if (settings.home / "dev-key").exists():
-        problems.append(_unsafe("development_key", "a development key lies in the home folder", "revoke and delete it"))
+        problems.append(
+            _unsafe("development_key", "A development key lies in the home folder.", "Revoke and delete it.")
+        )
     if settings.log_level == "DEBUG":
-        problems.append(_unsafe("debug_logging", f"{PREFIX}LOG_LEVEL is DEBUG", "set it to INFO or higher"))
+        problems.append(_unsafe("debug_logging", f"{PREFIX}LOG_LEVEL is DEBUG.", "Set it to INFO or higher."))
     return problems
 
 

@@ -22,14 +22,14 @@ from service.telemetry import log_event
 MEDIA_TYPE = "application/problem+json"
 
 _MEANINGS = {
-    "missing": ("missing", "a required value is missing", "add it"),
-    "extra_forbidden": ("unknown_field", "a name is not known here", "use only the names in /openapi.json"),
-    "json_invalid": ("malformed_body", "the body is not valid JSON", "send one JSON object"),
+    "missing": ("missing_field", "A required value is missing.", "Add it."),
+    "extra_forbidden": ("unknown_field", "A name is not known here.", "Use only the names in /openapi.json."),
+    "json_invalid": ("malformed_body", "The body is not valid JSON.", "Send one JSON object."),
 }
 _OTHERWISE = (
     "invalid_value",
-    "a value has the wrong type or lies outside its limits",
-    "see its schema in /openapi.json",
+    "A value has the wrong type or lies outside its limits.",
+    "See its schema in /openapi.json.",
 )
 
 
@@ -53,7 +53,7 @@ def problem_response(request: Request, error: ServiceError) -> Response:
         "type": f"urn:exoscore:problem:{error.code}",
         "title": error.title,
         "status": error.http_status,
-        "detail": f"{error.message}; {error.remedy}" if error.remedy else error.message,
+        "detail": f"{error.message} {error.remedy}".strip(),
         "instance": f"urn:uuid:{request.state.request_id}",
         "code": error.code,
         "errors": [_problem(problem) for problem in error.problems],
@@ -96,7 +96,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
         if code in ("unknown_field", "malformed_body"):
             location = location[:-1]
         problems.append(Problem("".join(f"/{part}" for part in location), code, message, remedy))
-    return problem_response(request, InputRejected("the request is not valid", problems=problems))
+    return problem_response(request, InputRejected("The request is not valid.", problems=problems))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
@@ -112,7 +112,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 def _routing_error(status: HTTPStatus) -> ServiceError:
     name = status.phrase.lower().replace(" ", "_")
     kind = type("RoutingError", (InputRejected,), {"code": name, "http_status": int(status), "title": status.phrase})
-    error: ServiceError = kind(status.description or status.phrase, "see /openapi.json for the routes")
+    error: ServiceError = kind(f"{status.description or status.phrase}.", "See /openapi.json for the routes.")
     return error
 
 
@@ -128,4 +128,4 @@ async def _unexpected(request: Request, error: Exception) -> Response:
         error_type=type(error).__name__,
         location=location,
     )
-    return problem_response(request, InternalError("the service met a defect of its own", "report the instance"))
+    return problem_response(request, InternalError("The service met a defect of its own.", "Report the instance."))

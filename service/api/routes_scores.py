@@ -111,19 +111,19 @@ def _check_media_type(request: Request) -> None:
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower().replace('"', "")
     if kind.strip().lower() != JSON or charset not in ("", "charset=utf-8"):
-        raise UnsupportedMediaType("the body must be JSON in UTF-8", f"send Content-Type: {JSON}")
+        raise UnsupportedMediaType("The body must be JSON in UTF-8.", f"Send Content-Type: {JSON}.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("compressed bodies are not read here", "send the body without Content-Encoding")
+        raise UnsupportedMediaType("Compressed bodies are not read here.", "Send the body without Content-Encoding.")
 
 
 def _idempotency_key(request: Request) -> str | None:
     values = request.headers.getlist("idempotency-key")
     if len(values) > 1:
-        message = "there is more than one Idempotency-Key header"
-        problem = Problem("", "invalid_idempotency_key", message, "send one")
+        message = "There is more than one Idempotency-Key header."
+        problem = Problem("", "invalid_idempotency_key", message, "Send one.")
         raise InputRejected(message, problems=[problem])
     return values[0] if values else None
 
 
 def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes", "send one specimen per request")
+    return BodyTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.", "Send one specimen per request.")

@@ -88,8 +88,8 @@ class ActiveModels:
         if version.state != "approved":
             self._require_any()
             raise VersionNotInForce(
-                f"the version is {version.state}; only an approved version answers",
-                "name an approved version, or the model alone for the version in production",
+                f"The version is {version.state}; only an approved version answers.",
+                "Name an approved version, or the model alone for the version in production.",
             )
         return version
 
@@ -102,20 +102,22 @@ class ActiveModels:
             return self.get(name, aliased)
         if target in {"", PRODUCTION}:
             self._require_any()
-            raise NoActiveModel("no version of the model is in production", "ask the laboratory to promote a version")
+            raise NoActiveModel("No version of the model is in production.", "Ask the laboratory to promote a version.")
         raise self._unknown(name)
 
     def _require_any(self) -> None:
         if not any(v.state == "approved" for v in self.versions):
-            raise NoActiveModel("no version of any model is in force", "approve and promote a version first")
+            raise NoActiveModel("No version of any model is in force.", "Approve and promote a version first.")
 
     def _unknown(self, name: str) -> ModelNotFound:
         # Only what the registry itself holds may be named: the reference is the caller's text.
         known = self.versions_of(name)
         if known:
             options = ", ".join([*(v.version for v in known), *self.aliases.get(name, {})])
-            return ModelNotFound("the model has no such version or alias", f"use one of {options}")
-        return ModelNotFound("no such model", f"use one of {', '.join(self.names()) or 'none: nothing is registered'}")
+            return ModelNotFound("The model has no such version or alias.", f"Use one of {options}.")
+        return ModelNotFound(
+            "No such model.", f"Use one of {', '.join(self.names()) or 'none: nothing is registered'}."
+        )
 
 
 class ActiveSlot:

@@ -65,13 +65,13 @@ def read_artifact(folder: Path, *, expected_digest: str | None) -> Artifact:
     files = _read_files(folder)
     raw = files.pop(MANIFEST, None)
     if raw is None:
-        raise ArtifactRejected("manifest.json is missing")
+        raise ArtifactRejected("manifest.json is missing.")
     digest = sha256(raw)
     if expected_digest is not None and digest != expected_digest:
-        raise ArtifactRejected("the manifest does not have the digest that was released")
+        raise ArtifactRejected("The manifest does not have the digest that was released.")
     manifest = parse_manifest(raw)
     if (folder.parent.name, folder.name) != (manifest.name, manifest.version):
-        raise ArtifactRejected("the manifest's name and version are not the folder's")
+        raise ArtifactRejected("The manifest's name and version are not the folder's.")
     _verify_files(manifest, files)
     return Artifact(
         name=manifest.name,
@@ -99,31 +99,31 @@ def _verify_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         raise ArtifactRejected(fault)
     wrong = sorted(name for name in listed if sha256(files[name]) != manifest.files[name])
     if wrong:
-        raise ArtifactRejected(f"{', '.join(wrong)} does not have the digest in the manifest")
+        raise ArtifactRejected(f"{', '.join(wrong)} does not have the digest in the manifest.")
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
     try:
         if folder.is_symlink() or folder.parent.is_symlink():
-            raise ArtifactRejected("the folder is a link")
+            raise ArtifactRejected("The folder is a link.")
         with os.scandir(folder) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
         _verify_entries(entries)
         return {entry.name: _read_plain(folder / entry.name) for entry in entries}
     except OSError as error:
-        raise ArtifactRejected(f"a file could not be read ({error.strerror})") from None
+        raise ArtifactRejected(f"A file could not be read ({error.strerror}).") from None
 
 
 def _verify_entries(entries: list[os.DirEntry[str]]) -> None:
     if not all(entry.is_file(follow_symlinks=False) for entry in entries):
-        raise ArtifactRejected("the folder holds something that is not a plain file")
+        raise ArtifactRejected("The folder holds something that is not a plain file.")
     if len(entries) > MAX_FILES:
-        raise ArtifactRejected(f"the folder holds more than {MAX_FILES} files")
+        raise ArtifactRejected(f"The folder holds more than {MAX_FILES} files.")
     sizes = {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
     if sizes.get(MANIFEST, 0) > MANIFEST_MAX_BYTES:
-        raise ArtifactRejected("manifest.json is larger than 1 MiB")
+        raise ArtifactRejected("manifest.json is larger than 1 MiB.")
     if max(sizes.values(), default=0) > FILE_MAX_BYTES or sum(sizes.values()) > TOTAL_MAX_BYTES:
-        raise ArtifactRejected("a file is larger than 64 MiB, or all together than 128 MiB")
+        raise ArtifactRejected("A file is larger than 64 MiB, or all together than 128 MiB.")
 
 
 def _read_plain(path: Path) -> bytes:
@@ -131,8 +131,8 @@ def _read_plain(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ArtifactRejected("the folder holds something that is not a plain file")
+            raise ArtifactRejected("The folder holds something that is not a plain file.")
         data = file.read(FILE_MAX_BYTES + 1)
     if len(data) > FILE_MAX_BYTES:
-        raise ArtifactRejected("a file is larger than 64 MiB")
+        raise ArtifactRejected("A file is larger than 64 MiB.")
     return data

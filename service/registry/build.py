@@ -18,7 +18,7 @@ def build_scorer(manifest: Manifest) -> LinearScorer:
     estimator = manifest.estimator
     linear = estimator if isinstance(estimator, Equation) else estimator.lowered
     if linear is None:
-        raise ArtifactRejected("an estimator that is not lowered needs a later release")
+        raise ArtifactRejected("An estimator that is not lowered needs a later release.")
     scorer = LinearScorer(
         [term.coefficient for term in linear.terms],
         intercept=linear.intercept,
@@ -39,4 +39,4 @@ def _verify_bounded(manifest: Manifest, scorer: LinearScorer) -> None:
         terms = None
     with np.errstate(over="ignore"):
         if terms is None or not np.isfinite(np.abs(terms).max(axis=0).sum() + abs(scorer.baseline)):
-            raise ArtifactRejected("the score is not finite over the whole plausible range", "correct range or terms")
+            raise ArtifactRejected("The score is not finite over the whole plausible range.", "Correct range or terms.")

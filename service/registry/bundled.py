@@ -43,10 +43,10 @@ def read_index(folder: Path) -> Mapping[str, str]:
     """The bundled index, `name@version` -> manifest digest. Raises ArtifactRejected if missing or malformed."""
     path = folder / INDEX
     if path.is_symlink() or not path.is_file() or path.stat().st_size > _INDEX_MAX_BYTES:
-        raise ArtifactRejected("the index of bundled versions is missing, a link, or too large")
+        raise ArtifactRejected("The index of bundled versions is missing, a link, or too large.")
     document = decode_object(path.read_bytes(), what=INDEX)
     if not all(_is_entry(key, value) for key, value in document.items()):
-        raise ArtifactRejected("the index of bundled versions holds an entry that is not name@version and digest")
+        raise ArtifactRejected("The index of bundled versions holds an entry that is not name@version and digest.")
     return document
 
 

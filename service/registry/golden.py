@@ -53,9 +53,9 @@ def parse_golden(raw: bytes, manifest: Manifest) -> tuple[GoldenVector, ...]:
             f"golden.json does not fit its schema; the first problem: {problems[0].message}", problems=problems
         ) from None
     if len(vectors) != manifest.golden.count:
-        raise ArtifactRejected("golden.json does not hold the number of vectors the manifest names")
+        raise ArtifactRejected("golden.json does not hold the number of vectors the manifest names.")
     if any(set(vector.inputs) != set(manifest.codes) for vector in vectors):
-        raise ArtifactRejected("a golden vector does not name exactly the columns of the panel")
+        raise ArtifactRejected("A golden vector does not name exactly the columns of the panel.")
     return vectors
 
 
@@ -68,17 +68,17 @@ def verify_golden(manifest: Manifest, vectors: Sequence[GoldenVector], scorer: S
     try:
         scored = scorer.score(matrix).value
     except ValueError:
-        raise ArtifactRejected("the golden self-test failed: a value is not a finite number") from None
+        raise ArtifactRejected("The golden self-test failed: a value is not a finite number.") from None
     difference = np.abs(scored - np.array([v.value for v in vectors], dtype=np.float64))
     # Written so that a NaN fails: it is not within the tolerance.
     wrong = int(np.count_nonzero(~(difference <= manifest.golden.tolerance)))
     if wrong:
-        raise ArtifactRejected(f"the golden self-test failed: {wrong} of {len(vectors)} values differ")
+        raise ArtifactRejected(f"The golden self-test failed: {wrong} of {len(vectors)} values differ.")
     categories = manifest.categories()
     found = [find_category(float(value), categories) for value in scored]
     mismatched = sum((c.code if c else None) != v.category for c, v in zip(found, vectors, strict=True))
     if mismatched:
-        raise ArtifactRejected(f"the golden self-test failed: {mismatched} of {len(vectors)} categories differ")
+        raise ArtifactRejected(f"The golden self-test failed: {mismatched} of {len(vectors)} categories differ.")
     return GoldenResult(count=len(vectors), max_abs_difference=float(difference.max()))
 
 

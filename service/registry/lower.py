@@ -74,12 +74,12 @@ def prove(estimator: Any, lowered: LoweredModel, rows: Floats) -> LoweringProof:
     Raises ArtifactRejected where any probability differs by more than `TOLERANCE`, or where `rows` is empty.
     """
     if not len(rows):
-        raise ArtifactRejected("a proof needs at least one row")
+        raise ArtifactRejected("A proof needs at least one row.")
     scorer = LinearScorer(lowered.coefficients, intercept=lowered.intercept, link="logit")
     differences = np.abs(scorer.score(rows).value - estimator.predict_proba(rows)[:, 1])
     largest = float(differences.max())
     if not largest <= TOLERANCE:
-        raise ArtifactRejected("the lowered coefficients do not give the estimator's probabilities")
+        raise ArtifactRejected("The lowered coefficients do not give the estimator's probabilities.")
     return LoweringProof(len(rows), largest, library_versions())
 
 
@@ -169,6 +169,6 @@ def _thawed(estimator: Any) -> Any:
 
 def _refused(part: Any) -> NotLowerable:
     return NotLowerable(
-        f"{type(part).__name__}, as it is set, cannot be lowered to coefficients",
-        "build it from StandardScaler, SimpleImputer, LogisticRegression and one sigmoid CalibratedClassifierCV",
+        f"{type(part).__name__}, as it is set, cannot be lowered to coefficients.",
+        "Build it from StandardScaler, SimpleImputer, LogisticRegression and one sigmoid CalibratedClassifierCV.",
     )

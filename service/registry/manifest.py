@@ -22,7 +22,7 @@ MANIFEST_MAX_BYTES = 1 << 20
 def parse_manifest(raw: bytes) -> Manifest:
     """The manifest in `raw`. Raises ArtifactRejected with every problem of the schema or, once it fits, of meaning."""
     if len(raw) > MANIFEST_MAX_BYTES:
-        raise ArtifactRejected("manifest.json is larger than 1 MiB", "shorten its texts")
+        raise ArtifactRejected("manifest.json is larger than 1 MiB.", "Shorten its texts.")
     document = decode_object(raw, what="manifest.json")
     try:
         manifest = Manifest.model_validate_json(raw)
@@ -34,6 +34,6 @@ def parse_manifest(raw: bytes) -> Manifest:
             return manifest
     raise ArtifactRejected(
         f"manifest.json has {len(problems)} problem(s); the first: {problems[0].message}",
-        "mend every problem listed",
+        "Mend every problem listed.",
         problems,
     )

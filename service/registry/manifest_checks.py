@@ -44,25 +44,27 @@ def check(manifest: Manifest) -> tuple[Problem, ...]:
 
 def _identity(manifest: Manifest) -> Iterator[Problem]:
     if not is_name(manifest.name):
-        yield Problem("/name", "name", "the name is not lower-case words with hyphens", "use a-z, 0-9 and hyphens")
+        yield Problem("/name", "name", "The name is not lower-case words with hyphens.", "Use a-z, 0-9 and hyphens.")
     if find_version(manifest.version) is None:
-        yield Problem("/version", "version", "the version is not SemVer 2.0.0", "use MAJOR.MINOR.PATCH")
+        yield Problem("/version", "version", "The version is not SemVer 2.0.0.", "Use MAJOR.MINOR.PATCH.")
     if manifest.parent is not None and find_version(manifest.parent.version) is None:
-        yield Problem("/parent/version", "version", "the parent is not SemVer 2.0.0", "use MAJOR.MINOR.PATCH")
+        yield Problem("/parent/version", "version", "The parent is not SemVer 2.0.0.", "Use MAJOR.MINOR.PATCH.")
 
 
 def _files(manifest: Manifest) -> Iterator[Problem]:
     if any(_unsafe(path) for path in manifest.files):
-        yield Problem("/files", "file_name", "a file name is not a plain, unreserved name", "keep files in one folder")
+        yield Problem(
+            "/files", "file_name", "A file name is not a plain, unreserved name.", "Keep files in one folder."
+        )
     if "golden.json" not in manifest.files:
-        yield Problem("/files", "file_missing", "golden.json is not listed", "list it with its digest")
+        yield Problem("/files", "file_missing", "golden.json is not listed.", "List it with its digest.")
     expected = {"golden.json"}
     if isinstance(manifest.estimator, Fitted):
         expected.add(manifest.estimator.file)
         if manifest.estimator.file not in manifest.files:
-            yield Problem("/estimator/file", "file_missing", "the estimator's file is not listed", "list its digest")
+            yield Problem("/estimator/file", "file_missing", "The estimator's file is not listed.", "List its digest.")
     if set(manifest.files) - expected:
-        yield Problem("/files", "file_unused", "a listed file has no use in this schema", "remove it")
+        yield Problem("/files", "file_unused", "A listed file has no use in this schema.", "Remove it.")
 
 
 def _unsafe(path: str) -> bool:
@@ -73,7 +75,7 @@ def _intended_use(manifest: Manifest) -> Iterator[Problem]:
     use = manifest.intended_use
     population = use.population
     if population.age_min_years > population.age_max_years:
-        yield Problem("/intended_use/population", "range", "the youngest age is above the oldest", "swap the bounds")
+        yield Problem("/intended_use/population", "range", "The youngest age is above the oldest.", "Swap the bounds.")
     lists: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/intended_use/population/sexes", population.sexes),
         ("/intended_use/specimen_types", use.specimen_types),
@@ -81,14 +83,14 @@ def _intended_use(manifest: Manifest) -> Iterator[Problem]:
     )
     for pointer, values in lists:
         if len(set(values)) != len(values):
-            yield Problem(pointer, "repeated", "a value is listed twice", "list each value once")
+            yield Problem(pointer, "repeated", "A value is listed twice.", "List each value once.")
     tubes = use.anticoagulants.accepted + use.anticoagulants.refused
     if len(tubes) != len(_ANTICOAGULANTS) or set(tubes) != _ANTICOAGULANTS:
         yield Problem(
             "/intended_use/anticoagulants",
             "incomplete",
-            "accepted and refused do not name every anticoagulant exactly once",
-            f"sort each of {', '.join(sorted(_ANTICOAGULANTS))} into one of the two",
+            "Accepted and refused do not name every anticoagulant exactly once.",
+            f"Sort each of {', '.join(sorted(_ANTICOAGULANTS))} into one of the two.",
         )
 
 
@@ -96,20 +98,20 @@ def _panel(manifest: Manifest) -> Iterator[Problem]:
     for index, spec in enumerate(manifest.analytes):
         yield from _analyte(f"/panel/{index}", spec)
     if manifest.max_substitutions > len(manifest.analytes):
-        yield Problem("/max_substitutions", "range", "more substitutions than analytes", "lower it")
+        yield Problem("/max_substitutions", "range", "More substitutions than analytes.", "Lower it.")
 
 
 def _analyte(pointer: str, spec: AnalyteSpec) -> Iterator[Problem]:
     known = catalogue().find(spec.analyte)
     if known is None or known.accession != spec.analyte:
-        yield Problem(f"{pointer}/analyte", "analyte", "not an accession of the catalogue", "use MIMAT or UniProt")
+        yield Problem(f"{pointer}/analyte", "analyte", "Not an accession of the catalogue.", "Use MIMAT or UniProt.")
     elif known.kind != spec.kind:
-        yield Problem(f"{pointer}/kind", "kind", "the catalogue knows the analyte as another kind", "correct it")
+        yield Problem(f"{pointer}/kind", "kind", "The catalogue knows the analyte as another kind.", "Correct it.")
     yield from _unit(f"{pointer}/unit", spec.unit)
     yield from _range(f"{pointer}/range", spec.range.low, spec.range.high)
     limits = [value for value in (spec.lob, spec.lod, spec.loq, spec.upper_limit) if value is not None]
     if limits != sorted(limits):
-        yield Problem(pointer, "limits", "LoB, LoD, LoQ and upper limit do not ascend", "correct the limits")
+        yield Problem(pointer, "limits", "LoB, LoD, LoQ and upper limit do not ascend.", "Correct the limits.")
     for name in ("below_loq", "above_upper", "not_detected", "absent"):
         yield from _rule(pointer, name, spec)
 
@@ -118,22 +120,22 @@ def _rule(pointer: str, name: str, spec: AnalyteSpec) -> Iterator[Problem]:
     rule = getattr(spec, name)
     if (rule.action == "refuse") != (rule.value is None):
         yield Problem(
-            f"{pointer}/{name}", "rule", "a value is given without need, or missing", "refuse has none, others one"
+            f"{pointer}/{name}", "rule", "A value is given without need, or missing.", "Refuse has none, others one."
         )
     elif rule.value is not None and not spec.range.low <= rule.value <= spec.range.high:
-        yield Problem(f"{pointer}/{name}/value", "rule", "the locked value is outside the range", "correct it")
+        yield Problem(f"{pointer}/{name}/value", "rule", "The locked value is outside the range.", "Correct it.")
 
 
 def _unit(pointer: str, code: str) -> Iterator[Problem]:
     try:
         parse_unit(code)
     except ValueError:
-        yield Problem(pointer, "unit", "not a unit the product accepts", "use a UCUM or an annotated code")
+        yield Problem(pointer, "unit", "Not a unit the product accepts.", "Use a UCUM or an annotated code.")
 
 
 def _range(pointer: str, low: float, high: float) -> Iterator[Problem]:
     if not low < high:
-        yield Problem(pointer, "range", "the range is empty or reversed", "low must be below high")
+        yield Problem(pointer, "range", "The range is empty or reversed.", "Low must be below high.")
 
 
 def _covariates(manifest: Manifest) -> Iterator[Problem]:
@@ -142,24 +144,24 @@ def _covariates(manifest: Manifest) -> Iterator[Problem]:
         yield from _unit(f"{pointer}/unit", spec.unit)
         yield from _range(f"{pointer}/range", spec.range.low, spec.range.high)
         if spec.type == "binary" and (spec.range.low, spec.range.high, spec.unit) != (0, 1, "1"):
-            yield Problem(pointer, "binary", "a binary covariate has range 0 to 1 and unit 1", "correct it")
+            yield Problem(pointer, "binary", "A binary covariate has range 0 to 1 and unit 1.", "Correct it.")
 
 
 def _gates(manifest: Manifest) -> Iterator[Problem]:
     for code, gate in manifest.gates.items():
         if gate.flag is None and gate.fail is None:
-            yield Problem(f"/gates/{code}", "limits", "the gate has no limit", "give flag, fail or both")
+            yield Problem(f"/gates/{code}", "limits", "The gate has no limit.", "Give flag, fail or both.")
         if gate.analyte is not None and catalogue().find(gate.analyte) is None:
-            yield Problem(f"/gates/{code}/analyte", "analyte", "not in the catalogue", "use an accession")
+            yield Problem(f"/gates/{code}/analyte", "analyte", "Not in the catalogue.", "Use an accession.")
         if code == "spike_in_window" and gate.expected is None:
-            yield Problem(f"/gates/{code}/expected", "limits", "a window has no centre", "give the expected value")
+            yield Problem(f"/gates/{code}/expected", "limits", "A window has no centre.", "Give the expected value.")
 
 
 def _codes_unique(manifest: Manifest) -> Iterator[Problem]:
     if _repeats(manifest.codes):
-        yield Problem("/panel", "repeated", "an analyte or covariate is listed twice", "list each once")
+        yield Problem("/panel", "repeated", "An analyte or covariate is listed twice.", "List each once.")
     if _repeats(c.code for c in manifest.output.categories):
-        yield Problem("/output/categories", "repeated", "a category code is used twice", "name each once")
+        yield Problem("/output/categories", "repeated", "A category code is used twice.", "Name each once.")
 
 
 def _repeats(values: Iterable[str]) -> bool:
@@ -172,7 +174,7 @@ def _dates(manifest: Manifest) -> Iterator[Problem]:
     days += [(f"/output/cut_points/{i}/date", c.date) for i, c in enumerate(manifest.output.cut_points)]
     for pointer, day in days:
         if day != "not available" and not _is_day(day):
-            yield Problem(pointer, "date", "no such day", "use a day of the calendar")
+            yield Problem(pointer, "date", "No such day.", "Use a day of the calendar.")
 
 
 def _is_day(text: str) -> bool:

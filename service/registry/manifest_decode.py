@@ -11,7 +11,7 @@ from typing import Any
 
 from service.errors import ArtifactRejected
 
-_REMEDY = "restore the file from its release"
+_REMEDY = "Restore the file from its release."
 
 
 def decode_object(raw: bytes, *, what: str) -> dict[str, Any]:
@@ -19,15 +19,15 @@ def decode_object(raw: bytes, *, what: str) -> dict[str, Any]:
     try:
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise ArtifactRejected(f"{what} is not UTF-8", _REMEDY) from None
+        raise ArtifactRejected(f"{what} is not UTF-8.", _REMEDY) from None
     except json.JSONDecodeError as error:
-        raise ArtifactRejected(f"{what} is not JSON (line {error.lineno}, column {error.colno})", _REMEDY) from None
+        raise ArtifactRejected(f"{what} is not JSON (line {error.lineno}, column {error.colno}).", _REMEDY) from None
     except RecursionError:
-        raise ArtifactRejected(f"{what} is nested too deeply", _REMEDY) from None
+        raise ArtifactRejected(f"{what} is nested too deeply.", _REMEDY) from None
     except ValueError as error:
-        raise ArtifactRejected(f"{what} {_reason(error)}", _REMEDY) from None
+        raise ArtifactRejected(f"{what} {_reason(error)}.", _REMEDY) from None
     if not isinstance(document, dict):
-        raise ArtifactRejected(f"{what} does not hold a JSON object", _REMEDY)
+        raise ArtifactRejected(f"{what} does not hold a JSON object.", _REMEDY)
     return document
 
 

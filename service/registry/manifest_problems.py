@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 from service.errors import Problem
 
 _REMEDIES = {
-    "missing": "add the field",
-    "extra_forbidden": "remove the fields the schema does not know",
-    "finite_number": "write a finite number",
+    "missing": "Add the field.",
+    "extra_forbidden": "Remove the fields the schema does not know.",
+    "finite_number": "Write a finite number.",
 }
 
 
@@ -29,9 +29,9 @@ def _problem(detail: ErrorDetails, document: object) -> Problem:
     if code == "extra_forbidden":
         # The name of an unknown field is text from the file: the pointer stops at the object that holds it.
         pointer = _pointer(location[:-1], document)
-        return Problem(pointer, code, f"{pointer or 'the manifest'} holds an unknown field", _REMEDIES[code])
+        return Problem(pointer, code, f"{pointer or 'The manifest'} holds an unknown field.", _REMEDIES[code])
     pointer = _pointer(location, document)
-    return Problem(pointer, code, f"{pointer or 'the manifest'}: {_said(detail)}", _REMEDIES.get(code, "correct it"))
+    return Problem(pointer, code, f"{pointer or 'The manifest'}: {_said(detail)}.", _REMEDIES.get(code, "Correct it."))
 
 
 def _said(detail: ErrorDetails) -> str:

@@ -19,13 +19,13 @@ def check_terms(manifest: Manifest) -> Iterator[Problem]:
     if isinstance(estimator, Equation):
         yield from _order("/estimator/terms", estimator.terms, manifest)
         if estimator.calibration.method != "none":
-            yield Problem("/estimator/calibration", "calibration", "an equation is not recalibrated", "use none")
+            yield Problem("/estimator/calibration", "calibration", "An equation is not recalibrated.", "Use none.")
     else:
         yield from _fitted(estimator, manifest)
     covariance = estimator.coefficient_covariance
     if not isinstance(covariance, str) and not _square(covariance, width + 1):
         yield Problem(
-            "/estimator/coefficient_covariance", "shape", "not square over intercept and terms", "correct the matrix"
+            "/estimator/coefficient_covariance", "shape", "Not square over intercept and terms.", "Correct the matrix."
         )
     yield from _reference(manifest, width)
     for index, step in enumerate(manifest.normalisation):
@@ -34,21 +34,21 @@ def check_terms(manifest: Manifest) -> Iterator[Problem]:
 
 def _fitted(estimator: Fitted, manifest: Manifest) -> Iterator[Problem]:
     if estimator.positive_class not in estimator.classes:
-        yield Problem("/estimator/positive_class", "classes", "not one of the classes", "name one of the classes")
+        yield Problem("/estimator/positive_class", "classes", "Not one of the classes.", "Name one of the classes.")
     if len(set(estimator.classes)) != len(estimator.classes):
-        yield Problem("/estimator/classes", "classes", "the classes are not different", "name each once")
+        yield Problem("/estimator/classes", "classes", "The classes are not different.", "Name each once.")
     lowered = estimator.lowered
     if lowered is not None:
         yield from _order("/estimator/lowered/terms", lowered.terms, manifest)
     if lowered is None and estimator.calibration.method == "sigmoid_folded":
         yield Problem(
-            "/estimator/calibration/method", "calibration", "nothing is lowered to fold it into", "correct it"
+            "/estimator/calibration/method", "calibration", "Nothing is lowered to fold it into.", "Correct it."
         )
 
 
 def _order(pointer: str, terms: tuple[Term, ...], manifest: Manifest) -> Iterator[Problem]:
     if tuple(term.input for term in terms) != manifest.codes:
-        yield Problem(pointer, "order", "the terms are not the panel and covariates in their order", "reorder them")
+        yield Problem(pointer, "order", "The terms are not the panel and covariates in their order.", "Reorder them.")
 
 
 def _square(matrix: tuple[tuple[float, ...], ...], width: int) -> bool:
@@ -61,20 +61,22 @@ def _reference(manifest: Manifest, width: int) -> Iterator[Problem]:
         return
     sized = len(reference.location) == width and len(reference.spread) == width
     if not sized or not _square(reference.correlation_factor, width):
-        yield Problem("/reference_distribution", "shape", "its sizes are not the panel's", "one entry per column")
+        yield Problem("/reference_distribution", "shape", "Its sizes are not the panel's.", "One entry per column.")
     if reference.flag_limit > reference.fail_limit:
-        yield Problem("/reference_distribution", "limits", "it fails before it flags", "swap the limits")
+        yield Problem("/reference_distribution", "limits", "It fails before it flags.", "Swap the limits.")
 
 
 def _step(pointer: str, step: Step, manifest: Manifest) -> Iterator[Problem]:
     if not _names(step) <= {a.analyte for a in manifest.analytes}:
-        yield Problem(pointer, "analyte", "the step names an analyte outside the panel", "use the panel's accessions")
+        yield Problem(pointer, "analyte", "The step names an analyte outside the panel.", "Use the panel's accessions.")
     if isinstance(step, MinMax) and not step.minimum < step.maximum:
-        yield Problem(pointer, "range", "the bounds are empty or reversed", "minimum must be below maximum")
+        yield Problem(pointer, "range", "The bounds are empty or reversed.", "Minimum must be below maximum.")
     if isinstance(step, Log2):
         lows = [a.range.low for a in manifest.analytes if a.analyte in step.analytes]
         if any(low + step.offset <= 0 for low in lows):
-            yield Problem(pointer, "range", "log2 is not defined over the whole range", "raise the range or the offset")
+            yield Problem(
+                pointer, "range", "Log2 is not defined over the whole range.", "Raise the range or the offset."
+            )
 
 
 def _names(step: Step) -> frozenset[str]:
@@ -94,16 +96,16 @@ def check_category(manifest: Manifest) -> Iterator[Problem]:
     output = manifest.output
     categories = manifest.categories()
     if output.kind == "probability" and output.link != "logit":
-        yield Problem("/output/link", "link", "a probability needs the logit link", "correct the link")
+        yield Problem("/output/link", "link", "A probability needs the logit link.", "Correct the link.")
     if output.kind == "probability" and _intercept(manifest) is None:
-        yield Problem("/output/kind", "kind", "without an intercept the number is an index", "use index")
+        yield Problem("/output/kind", "kind", "Without an intercept the number is an index.", "Use index.")
     known = {c.value for c in output.cut_points}
     used = {c.cut_point for c in categories}
     if known != used or len(output.cut_points) != len(known):
-        yield Problem("/output/cut_points", "provenance", "cut-points and provenance do not match", "one entry each")
+        yield Problem("/output/cut_points", "provenance", "Cut-points and provenance do not match.", "One entry each.")
     for index, point in enumerate(output.cut_points):
         if isinstance(point.interval, Interval) and point.interval.low > point.interval.high:
-            yield Problem(f"/output/cut_points/{index}/interval", "range", "the interval is reversed", "swap it")
+            yield Problem(f"/output/cut_points/{index}/interval", "range", "The interval is reversed.", "Swap it.")
     if categories:
         yield from _coverage(categories, bounded=output.link == "logit")
     yield from _zone(manifest, used)
@@ -124,20 +126,20 @@ def _coverage(categories: tuple[Category, ...], *, bounded: bool) -> Iterator[Pr
     if bounded:
         values = {v for v in values if 0.0 <= v <= 1.0} | {0.0, 1.0}
         if not all(0.0 < p < 1.0 for p in points):
-            yield Problem("/output/categories", "cut_point", "a cut-point is not between 0 and 1", "correct it")
+            yield Problem("/output/categories", "cut_point", "A cut-point is not between 0 and 1.", "Correct it.")
     chosen = {find_category(value, categories) for value in values}
     if None in chosen:
-        yield Problem("/output/categories", "not_exhaustive", "some values have no category", "close the gap")
+        yield Problem("/output/categories", "not_exhaustive", "Some values have no category.", "Close the gap.")
     if set(categories) - chosen:
-        yield Problem("/output/categories", "unreachable", "a category can never be the answer", "reorder them")
+        yield Problem("/output/categories", "unreachable", "A category can never be the answer.", "Reorder them.")
 
 
 def _zone(manifest: Manifest, used: set[float]) -> Iterator[Problem]:
     zone = manifest.output.indeterminate_zone
     flagged = any(c.indeterminate for c in manifest.output.categories)
     if flagged != (zone is not None):
-        yield Problem("/output/indeterminate_zone", "zone", "zone and indeterminate category differ", "give both")
+        yield Problem("/output/indeterminate_zone", "zone", "Zone and indeterminate category differ.", "Give both.")
     if zone is not None and not (zone.low < zone.high and {zone.low, zone.high} <= used):
         yield Problem(
-            "/output/indeterminate_zone", "zone", "the zone does not lie between two cut-points", "correct it"
+            "/output/indeterminate_zone", "zone", "The zone does not lie between two cut-points.", "Correct it."
         )

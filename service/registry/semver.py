@@ -64,7 +64,7 @@ def parse_version(text: str) -> SemVer:
     """As `find_version`; raises ArtifactRejected where `text` is not a version."""
     version = find_version(text)
     if version is None:
-        raise ArtifactRejected("the version is not a Semantic Versioning 2.0.0 version", "use MAJOR.MINOR.PATCH")
+        raise ArtifactRejected("The version is not a Semantic Versioning 2.0.0 version.", "Use MAJOR.MINOR.PATCH.")
     return version
 
 

@@ -12,14 +12,14 @@ from service.errors import ArtifactRejected, Problem
 from service.registry.manifest import Manifest
 from service.registry.manifest_estimator import DeltaCq, Equation, Ratio
 
-_REMEDY = "serve it with a later release"
+_REMEDY = "Serve it with a later release."
 
 
 def verify_supported(manifest: Manifest) -> None:
     """Raises ArtifactRejected with everything in `manifest` that needs a later release."""
     problems = tuple(_unsupported(manifest))
     if problems:
-        raise ArtifactRejected("; ".join(p.message for p in problems), _REMEDY, problems)
+        raise ArtifactRejected(" ".join(p.message for p in problems), _REMEDY, problems)
 
 
 def _unsupported(manifest: Manifest) -> Iterator[Problem]:
@@ -38,4 +38,4 @@ def _unsupported(manifest: Manifest) -> Iterator[Problem]:
 
 
 def _later(pointer: str, what: str) -> Problem:
-    return Problem(pointer, "needs_later_release", f"{what} needs a later release", _REMEDY)
+    return Problem(pointer, "needs_later_release", f"{what} needs a later release.", _REMEDY)

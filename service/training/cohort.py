@@ -64,15 +64,15 @@ def read_cohort(path: Path, layout: Layout) -> Cohort:
         raw = path.read_bytes()
         text = raw.decode("utf-8")
     except OSError as error:
-        raise CohortRejected(f"the cohort file cannot be read: {error.strerror}", "name an existing file") from None
+        raise CohortRejected(f"The cohort file cannot be read: {error.strerror}.", "Name an existing file.") from None
     except UnicodeDecodeError:
-        raise CohortRejected("the cohort file is not UTF-8", "save it as UTF-8") from None
+        raise CohortRejected("The cohort file is not UTF-8.", "Save it as UTF-8.") from None
     rows = _rows(text, layout)
     problems = tuple(_problems(rows, layout))
     if problems:
         raise CohortRejected(
-            f"the cohort has {len(problems)} problem(s); the first: {problems[0].message}",
-            "correct the file at its source",
+            f"The cohort has {len(problems)} problem(s); the first: {problems[0].message}",
+            "Correct the file at its source.",
             problems[:_MAX_PROBLEMS],
         )
     return _cohort(rows, layout, "sha256:" + hashlib.sha256(raw).hexdigest())
@@ -82,9 +82,9 @@ def _rows(text: str, layout: Layout) -> list[dict[str, str]]:
     lines = list(csv.reader(io.StringIO(text, newline="")))
     header = lines[0] if lines else []
     if sorted(header) != sorted(layout.header):
-        raise CohortRejected(f"the header is not exactly: {', '.join(layout.header)}", "name each column once")
+        raise CohortRejected(f"The header is not exactly: {', '.join(layout.header)}.", "Name each column once.")
     if any(len(line) != len(header) for line in lines[1:]):
-        raise CohortRejected("a line has more or fewer cells than the header", "correct the file at its source")
+        raise CohortRejected("A line has more or fewer cells than the header.", "Correct the file at its source.")
     return [dict(zip(header, line, strict=True)) for line in lines[1:]]
 
 
@@ -109,11 +109,11 @@ def _too_few(rows: Sequence[Mapping[str, str]], layout: Layout) -> Iterator[Prob
         for group in (layout.positive, layout.negative):
             count = sum(r[layout.split_column] == split and r[layout.group_column] == group for r in rows)
             if count < MIN_PER_CLASS:
-                yield Problem("", "too_few", f"{split} has fewer than {MIN_PER_CLASS} of {group}", "add people")
+                yield Problem("", "too_few", f"{split} has fewer than {MIN_PER_CLASS} of {group}.", "Add people.")
 
 
 def _problem(line: int, column: str, what: str) -> Problem:
-    return Problem(f"/{line}/{column}", "cell", f"line {line}: {column} {what}", "correct the file at its source")
+    return Problem(f"/{line}/{column}", "cell", f"Line {line}: {column} {what}.", "Correct the file at its source.")
 
 
 def _find_number(text: str) -> float | None:

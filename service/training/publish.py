@@ -43,7 +43,7 @@ def _index(out: Path, key: str, digest: str) -> None:
 def _replace(path: Path, data: bytes) -> None:
     # A half-written file must never be found under the final name.
     if path.is_symlink():
-        raise ArtifactRejected("the output folder holds a link", "name another folder")
+        raise ArtifactRejected("The output folder holds a link.", "Name another folder.")
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(data)
     os.replace(temporary, path)

@@ -41,8 +41,8 @@ class Ticket:
         """The ticket of a request; `header` may be quoted (RFC 8941 string) or bare. Raises InputRejected."""
         key = header[1:-1] if header.startswith('"') and header.endswith('"') else header
         if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-            message = f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable ASCII characters"
-            problem = Problem("", "invalid_idempotency_key", message, "send a UUID or an accession number")
+            message = f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable ASCII characters."
+            problem = Problem("", "invalid_idempotency_key", message, "Send a UUID or an accession number.")
             raise InputRejected(message, problems=[problem])
         scoped = f"{key_id}\0{route}\0{key}"
         return cls(
@@ -61,14 +61,14 @@ class Ticket:
             expires_at=now + ttl,
         )
         if not won:
-            raise IdempotencyLost("the idempotency key was taken by another request", "send the request again")
+            raise IdempotencyLost("The idempotency key was taken by another request.", "Send the request again.")
 
 
 @contextmanager
 def running(in_flight: set[bytes], ticket: Ticket) -> Iterator[None]:
     """Hold the ticket while its request runs in this process; raises RequestInProgress for a second one."""
     if ticket.key_hmac in in_flight:
-        raise RequestInProgress("a request with this Idempotency-Key is still running", "wait for its answer")
+        raise RequestInProgress("A request with this Idempotency-Key is still running.", "Wait for its answer.")
     in_flight.add(ticket.key_hmac)
     try:
         yield
@@ -83,7 +83,7 @@ def stored_under(services: Services, ticket: Ticket) -> StoredScore | None:
         if row is None:
             return None
         if row.body_hmac != ticket.body_hmac:
-            message = "this Idempotency-Key was used before with another body"
-            problem = Problem("", "idempotency_mismatch", message, "use a new key for a new request")
+            message = "This Idempotency-Key was used before with another body."
+            problem = Problem("", "idempotency_mismatch", message, "Use a new key for a new request.")
             raise IdempotencyMismatch(message, problems=[problem])
         return score_store.find_score(connection, row.score_id)

@@ -50,7 +50,7 @@ class Caller:
     def require(self, scope: str) -> None:
         """Raise ScopeMissing unless the key has `scope`; `admin` is a scope of its own and implies no other."""
         if scope not in self.scopes:
-            raise ScopeMissing(f"the API key lacks the scope {scope}", "use a key with that scope")
+            raise ScopeMissing(f"The API key lacks the scope {scope}.", "Use a key with that scope.")
 
 
 def authenticate(services: Services, presented: str | None) -> Caller:
@@ -71,19 +71,19 @@ def create_key(
     """Create a key and its audit entry in one transaction; returns the row and the key itself, which is not kept."""
     asked = frozenset(scopes)
     problems = [
-        Problem("/scopes", "unknown_scope", "a scope is not known", "use some of: " + ", ".join(SCOPES))
+        Problem("/scopes", "unknown_scope", "A scope is not known.", f"Use some of: {', '.join(SCOPES)}.")
         for _ in asked.difference(SCOPES)
     ]
     if not asked:
         problems.append(
-            Problem("/scopes", "missing", "a key needs at least one scope", "add one of: " + ", ".join(SCOPES))
+            Problem("/scopes", "missing", "A key needs at least one scope.", f"Add one of: {', '.join(SCOPES)}.")
         )
     if _NAME.fullmatch(name) is None or not name.strip():
         problems.append(
-            Problem("/name", "invalid_name", "a key's name is 1 to 64 printable ASCII characters", "rename it")
+            Problem("/name", "invalid_name", "A key's name is 1 to 64 printable ASCII characters.", "Rename it.")
         )
     if problems:
-        raise InputRejected("the key was not created", problems=problems)
+        raise InputRejected("The key was not created.", problems=problems)
     key_id = secrets.token_hex(8)
     secret = f"exo_{key_id}_{secrets.token_urlsafe(32)}"
     now = services.clock()
@@ -131,11 +131,11 @@ class _RevokeKey:
 
     def insert(self, transaction: SqlTransaction) -> None:
         if not key_store.revoke_key(transaction.connection, self.key_id, self.at):
-            raise NotFound("no such key, or it is revoked already", "see exoscore key list")
+            raise NotFound("No such key, or it is revoked already.", "See exoscore key list.")
 
     def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
         """A key has no row beside its entry."""
 
 
 def _unauthenticated() -> Unauthenticated:
-    return Unauthenticated("no valid API key was presented", "send `Authorization: Bearer KEY` with a key in force")
+    return Unauthenticated("No valid API key was presented.", "Send `Authorization: Bearer KEY` with a key in force.")

@@ -27,7 +27,7 @@ def show_model(models: ActiveModels, name: str) -> dict[str, Any]:
     """One model with its versions, newest last; raises ModelNotFound."""
     versions = models.versions_of(name)
     if not versions:
-        raise _unknown("/name", "no model has this name", "list the models with GET /v1/models")
+        raise _unknown("/name", "No model has this name.", "List the models with GET /v1/models.")
     return {
         "name": name,
         "aliases": dict(models.aliases.get(name, {})),
@@ -71,7 +71,7 @@ def get_version(models: ActiveModels, name: str, version: str) -> ModelVersion:
     """One version, whatever its state; raises ModelNotFound."""
     found = models.find(name, version)
     if found is None:
-        raise _unknown("/version", "this model has no such version", "list its versions with GET /v1/models/{name}")
+        raise _unknown("/version", "The model has no such version.", "List its versions with GET /v1/models/{name}.")
     return found
 
 
@@ -80,4 +80,4 @@ def _unknown(pointer: str, message: str, remedy: str) -> ModelNotFound:
 
 
 def _rejected(version: ModelVersion) -> VersionNotInForce:
-    return VersionNotInForce(f"the version is {version.state}: {version.reason}", "ask for another version")
+    return VersionNotInForce(f"The version is {version.state}: {version.reason}", "Ask for another version.")

@@ -91,13 +91,15 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
     except (binascii.Error, ValueError):
         position = -1, -1
     if min(position) < 0 or max(position) >= 2**63 or make_cursor(*position) != cursor:
-        message = "the cursor is not one that this service gave"
-        raise InputRejected(message, problems=[Problem("/cursor", "invalid_cursor", message, "start without a cursor")])
+        message = "The cursor is not one that this service gave."
+        raise InputRejected(
+            message, problems=[Problem("/cursor", "invalid_cursor", message, "Start without a cursor.")]
+        )
     return position
 
 
 def _unknown() -> NotFound:
-    return NotFound("no score has this id", "list the scores with GET /v1/scores")
+    return NotFound("No score has this id.", "List the scores with GET /v1/scores.")
 
 
 def _item(row: ListedScore) -> dict[str, Any]:

@@ -11,5 +11,5 @@ def check_ready(services: Services) -> int:
     """The number of model versions in force; raises StorageUnavailable or SchemaOutdated."""
     migrate.require_current(services.database)
     if not services.committer.running:
-        raise StorageUnavailable("the committer has stopped", "restart the service")
+        raise StorageUnavailable("The committer has stopped.", "Restart the service.")
     return sum(version.state == "approved" for version in services.registry.current.versions)

@@ -190,8 +190,8 @@ def _panel(version: ModelVersion) -> Panel:
 
 def _refuse_amendment(submission: Submission) -> None:
     if submission.replaces is not None:
-        message = "amending a stored score is not available in this release"
-        remedy = "send the request without replaces, reason and reason_text"
+        message = "Amending a stored score is not available in this release."
+        remedy = "Send the request without replaces, reason and reason_text."
         raise InputRejected(message, problems=[Problem("/replaces", "amendment_unavailable", message, remedy)])
 
 

@@ -44,8 +44,8 @@ def test_a_reference_finds_the_version_in_force(reference: str) -> None:
 @pytest.mark.parametrize(
     ("reference", "error", "said"),
     [
-        ("nobody", ModelNotFound, "no such model"),
-        ("", ModelNotFound, "no such model"),
+        ("nobody", ModelNotFound, "No such model"),
+        ("", ModelNotFound, "No such model"),
         ("tb@3.0.0", ModelNotFound, "no such version or alias"),
         ("tb@shadow", ModelNotFound, "no such version or alias"),
         ("tb@", ModelNotFound, "no such version or alias"),
@@ -73,7 +73,7 @@ def test_nothing_in_force_is_the_operators_fault_not_the_callers(reference: str,
 
 
 def test_an_empty_registry_knows_no_model() -> None:
-    with pytest.raises(ModelNotFound, match="no such model") as caught:
+    with pytest.raises(ModelNotFound, match="No such model") as caught:
         ActiveModels((), {}).resolve("tb")
     assert "nothing is registered" in caught.value.remedy
 

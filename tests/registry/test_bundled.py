@@ -116,7 +116,7 @@ def test_swapped_files_of_one_version_are_found(artifacts: Path) -> None:
     first, second = golden.read_bytes(), estimator.read_bytes()
     golden.write_bytes(second)
     estimator.write_bytes(first)
-    assert reason(artifacts) == "estimator.joblib, golden.json does not have the digest in the manifest"
+    assert reason(artifacts) == "estimator.joblib, golden.json does not have the digest in the manifest."
 
 
 def test_a_file_the_manifest_does_not_list_is_refused_but_a_signature_may_lie_there(artifacts: Path) -> None:

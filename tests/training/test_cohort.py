@@ -41,7 +41,7 @@ def test_a_bad_cell_is_named_by_line_and_column(
     rows[4][column] = value
     with pytest.raises(CohortRejected) as caught:
         read_cohort(write_cohort(rows), LAYOUT)
-    assert [p.message for p in caught.value.problems] == [f"line 6: {column} {code}"]
+    assert [p.message for p in caught.value.problems] == [f"Line 6: {column} {code}."]
 
 
 def test_too_few_people_of_a_class_are_refused(cohort_rows: Rows, write_cohort: Write) -> None:

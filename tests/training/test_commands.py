@@ -99,7 +99,7 @@ def test_bad_data_are_refused_with_the_reason(
     data = write_cohort(rows)
     assert main(["tb-exosomal-mirna", "--data", str(data), "--out", str(tmp_path / "out"), *QUICK]) == 1
     said = capsys.readouterr()
-    assert "line 2: miR-20a is not a finite number" in said.err
+    assert "Line 2: miR-20a is not a finite number" in said.err
     assert "what to do" in said.err
     assert said.out == ""
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,43 @@
+"""The README's request, sent as printed, gives the README's answer; its refusal is the service's refusal."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, flags=re.S)]
+
+
+def printed_request() -> dict[str, Any]:
+    (body,) = re.findall(r"--data-binary '(\{.*?\})'\n", README, flags=re.S)
+    return json.loads(body)
+
+
+def test_the_printed_request_gives_the_printed_answer(start_server: Callable[..., Any]) -> None:
+    printed = BLOCKS[0]
+    with start_server(None).client() as client:
+        answer = client.post("/v1/scores", json=printed_request()).json()
+    assert [c for c in answer["contributions"] if c in printed["contributions"]] == printed.pop("contributions")
+    assert [c for c in answer["quality"]["checks"] if c in printed["quality"]["checks"]] == printed["quality"]["checks"]
+    assert answer["quality"]["verdict"] == printed.pop("quality")["verdict"]
+    for name in ("id", "created_at"):
+        printed.pop(name)
+    assert {name: answer[name] for name in printed} == printed
+
+
+def test_the_printed_refusal_is_what_comes_back(start_server: Callable[..., Any]) -> None:
+    request = printed_request()
+    request["specimen"]["anticoagulant"] = "heparin"
+    request["measurements"][1]["unit"] = "{Cq}"
+    with start_server(None).client() as client:
+        problem = client.post("/v1/scores", json=request).json()
+    printed = BLOCKS[1]
+    printed.pop("instance")
+    assert {name: problem[name] for name in printed} == printed
+
+
+def test_every_linked_file_exists() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (Path(__file__).parents[1] / target).is_file(), target
