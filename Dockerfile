@@ -3,7 +3,7 @@
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /opt/exoscore
 COPY requirements.lock ./
@@ -14,8 +14,7 @@ COPY migrations ./migrations
 COPY model_artifacts ./model_artifacts
 RUN python -m pip wheel --no-deps --wheel-dir /wheels . \
     && /opt/exoscore/bin/pip install --no-deps /wheels/*.whl \
-    && /opt/exoscore/bin/pip uninstall --yes pip setuptools \
-    && python -m compileall -q /opt/exoscore/lib
+    && /opt/exoscore/bin/pip uninstall --yes pip setuptools
 
 FROM python:${PYTHON}
 LABEL org.opencontainers.image.title="ExoScore" \

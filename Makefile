@@ -37,9 +37,9 @@ bench: $(VENV)/.dev ## measurements, never part of the suite
 	$(BIN)/python -m tests.benchmarks
 
 lock: ## renew both locks (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --quiet --upgrade --constraint requirements.lock --output-file tests/requirements.lock
 
 clean:

@@ -6,9 +6,11 @@ limit. Something that is not known is written down as the literal text "not avai
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 NOT_AVAILABLE = "not available"
 
@@ -21,6 +23,18 @@ Version = Annotated[str, Field(min_length=5, max_length=64)]
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$")]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+
+
+def one_of(names: Iterable[str]) -> AfterValidator:
+    """A validator that lets only the contract's own names through; its message names them, never the value."""
+    known = tuple(names)
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise PydanticCustomError("one_of", "is not one of {known}", {"known": ", ".join(known)})
+        return value
+
+    return AfterValidator(check)
 
 
 def _which(value: Any) -> str:

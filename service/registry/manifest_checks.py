@@ -9,20 +9,19 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import chain
-from typing import get_args
 
 from service.domain.analytes import catalogue
+from service.domain.fields import ANTICOAGULANTS
 from service.domain.units import parse_unit
 from service.errors import Problem
 from service.registry.manifest_estimator import Fitted
-from service.registry.manifest_panel import AnalyteSpec, Anticoagulant
+from service.registry.manifest_panel import AnalyteSpec
 from service.registry.manifest_schema import Manifest
 from service.registry.manifest_terms import check_category, check_terms
 from service.registry.semver import find_version, is_name
 
 _RESERVED_FILES = frozenset({"manifest.json", "signature"})
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
-_ANTICOAGULANTS: frozenset[str] = frozenset(get_args(Anticoagulant))
 
 
 def check(manifest: Manifest) -> tuple[Problem, ...]:
@@ -85,12 +84,12 @@ def _intended_use(manifest: Manifest) -> Iterator[Problem]:
         if len(set(values)) != len(values):
             yield Problem(pointer, "repeated", "A value is listed twice.", "List each value once.")
     tubes = use.anticoagulants.accepted + use.anticoagulants.refused
-    if len(tubes) != len(_ANTICOAGULANTS) or set(tubes) != _ANTICOAGULANTS:
+    if len(tubes) != len(ANTICOAGULANTS) or set(tubes) != set(ANTICOAGULANTS):
         yield Problem(
             "/intended_use/anticoagulants",
             "incomplete",
             "Accepted and refused do not name every anticoagulant exactly once.",
-            f"Sort each of {', '.join(sorted(_ANTICOAGULANTS))} into one of the two.",
+            f"Sort each of {', '.join(ANTICOAGULANTS)} into one of the two.",
         )
 
 

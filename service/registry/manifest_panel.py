@@ -7,33 +7,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.registry.manifest_base import Code, Group, Maybe, NonNegative, Positive, Text
+from service.domain.fields import ANTICOAGULANTS, ISOLATION_METHODS, SEXES, SPECIMEN_TYPES
+from service.domain.quality import GATES
+from service.registry.manifest_base import Code, Group, Maybe, NonNegative, Positive, Text, one_of
 
-SpecimenType = Literal["plasma", "serum", "urine", "csf", "saliva", "whole_blood", "other"]
-Anticoagulant = Literal["edta", "citrate", "acd_a", "heparin", "none"]
-Isolation = Literal[
-    "ultracentrifugation",
-    "size_exclusion",
-    "precipitation",
-    "immunoaffinity",
-    "magnetic_beads",
-    "ultrafiltration",
-    "microfluidic",
-    "none",
-]
-Sex = Literal["female", "male", "other", "unknown"]
-GateCode = Literal[
-    "processing_delay",
-    "freeze_thaw",
-    "volume",
-    "haemolysis",
-    "spike_in_window",
-    "replicate_sd",
-    "no_template_control",
-    "ev_markers",
-    "particle_to_protein",
-    "absorbance_414",
-]
+SpecimenType = one_of(SPECIMEN_TYPES)
+Anticoagulant = one_of(ANTICOAGULANTS)
+Isolation = one_of(ISOLATION_METHODS)
+Sex = one_of(SEXES)
+GateCode = one_of(GATES)
 
 
 class Population(Group):
@@ -41,15 +23,15 @@ class Population(Group):
 
     age_min_years: NonNegative
     age_max_years: Annotated[float, Field(gt=0, le=130)]
-    sexes: Annotated[tuple[Sex, ...], Field(min_length=1)]
+    sexes: Annotated[tuple[Annotated[str, Sex], ...], Field(min_length=1)]
     notes: Text
 
 
 class Anticoagulants(Group):
     """Tubes that are accepted and tubes that are refused; together they name each the contract knows once."""
 
-    accepted: Annotated[tuple[Anticoagulant, ...], Field(min_length=1)]
-    refused: tuple[Anticoagulant, ...]
+    accepted: Annotated[tuple[Annotated[str, Anticoagulant], ...], Field(min_length=1)]
+    refused: tuple[Annotated[str, Anticoagulant], ...]
 
 
 class IntendedUseSpec(Group):
@@ -57,9 +39,9 @@ class IntendedUseSpec(Group):
 
     purpose: Text
     population: Population
-    specimen_types: Annotated[tuple[SpecimenType, ...], Field(min_length=1)]
+    specimen_types: Annotated[tuple[Annotated[str, SpecimenType], ...], Field(min_length=1)]
     anticoagulants: Anticoagulants
-    isolation_methods: Annotated[tuple[Isolation, ...], Field(min_length=1)]
+    isolation_methods: Annotated[tuple[Annotated[str, Isolation], ...], Field(min_length=1)]
     cautioned_uses: Annotated[tuple[Text, ...], Field(min_length=1)]
     users: Text
 

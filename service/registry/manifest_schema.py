@@ -56,7 +56,7 @@ class Manifest(Group):
     analytes: Annotated[tuple[AnalyteSpec, ...], Field(alias="panel", min_length=1, max_length=4096)]
     max_substitutions: Annotated[int, Field(ge=0)]
     covariates: tuple[CovariateSpec, ...]
-    gates: dict[GateCode, GateSpec]
+    gates: dict[Annotated[str, GateCode], GateSpec]
     normalisation: tuple[Step, ...]
     reference_distribution: Maybe[ReferenceDistribution]
     estimator: Estimator

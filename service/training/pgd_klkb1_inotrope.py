@@ -14,7 +14,7 @@ from service.registry.artifact import Verified
 from service.registry.scorer import LinearScorer
 from service.training.golden_vectors import golden_document
 from service.training.pgd_texts import CARD, LIMITATIONS, SUMMARY, TEXTS, WARNINGS
-from service.training.publish import publish, to_bytes
+from service.training.publish import panel_analyte, publish, to_bytes
 
 NA = "not available"
 KLKB1 = "P03952"
@@ -54,7 +54,7 @@ def document(day: str, *, golden_count: int) -> dict[str, Any]:
         "status_claim": "research_use_only",
         "golden": {"count": golden_count, "tolerance": 1e-12},
         "intended_use": _intended_use(),
-        "panel": [_klkb1()],
+        "panel": [panel_analyte(KLKB1, "KLKB1", "protein", "{minmax}", (0.0, 1.0))],
         "max_substitutions": 0,
         "covariates": [_inotrope()],
         "gates": {},
@@ -110,27 +110,6 @@ def _intended_use() -> dict[str, Any]:
             f"Vesicles isolated by another method ({', '.join(methods)}).",
         ],
         "users": "Engineers and laboratory scientists who evaluate the service; not for clinicians at work.",
-    }
-
-
-def _klkb1() -> dict[str, Any]:
-    return {
-        "analyte": KLKB1,
-        "name": "KLKB1",
-        "kind": "protein",
-        "unit": "{minmax}",
-        "range": {"low": 0.0, "high": 1.0},
-        "required": True,
-        "molar_mass": None,
-        "lob": None,
-        "lod": None,
-        "loq": None,
-        "upper_limit": None,
-        "nondetect_codes": [],
-        **{
-            rule: {"action": "refuse", "value": None} for rule in ("below_loq", "above_upper", "not_detected", "absent")
-        },
-        "analytical_cv": NA,
     }
 
 

@@ -11,11 +11,33 @@ from typing import Any
 from service.errors import ArtifactRejected
 from service.registry.artifact import MANIFEST, Verified, read_artifact, sha256, verify_artifact
 from service.registry.bundled import INDEX, read_index
+from service.registry.manifest_base import NOT_AVAILABLE
 
 
 def to_bytes(document: Mapping[str, Any]) -> bytes:
     """Readable JSON whose bytes depend on the content alone: keys in the order given, shortest exact numbers."""
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+
+def panel_analyte(accession: str, name: str, kind: str, unit: str, bounds: tuple[float, float]) -> dict[str, Any]:
+    """A manifest's entry of an analyte that takes plain numbers within `bounds` only: everything else is refused."""
+    rules = ("below_loq", "above_upper", "not_detected", "absent")
+    return {
+        "analyte": accession,
+        "name": name,
+        "kind": kind,
+        "unit": unit,
+        "range": {"low": bounds[0], "high": bounds[1]},
+        "required": True,
+        "molar_mass": None,
+        "lob": None,
+        "lod": None,
+        "loq": None,
+        "upper_limit": None,
+        "nondetect_codes": [],
+        **{rule: {"action": "refuse", "value": None} for rule in rules},
+        "analytical_cv": NOT_AVAILABLE,
+    }
 
 
 def publish(out: Path, document: Mapping[str, Any], files: Mapping[str, bytes]) -> Verified:

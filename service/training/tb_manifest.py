@@ -20,6 +20,7 @@ from service.training.evaluate import (
     share,
 )
 from service.training.fit import FOLDS, PENALTIES, Effort, FittedModel
+from service.training.publish import panel_analyte
 from service.training.tb_texts import CARD, LIMITATIONS, SUMMARY, TEXTS, WARNINGS
 
 NA = "not available"
@@ -84,7 +85,7 @@ def document(evidence: Evidence, *, golden_count: int) -> dict[str, Any]:
         "status_claim": "research_use_only",
         "golden": {"count": golden_count, "tolerance": 1e-12},
         "intended_use": _intended_use(),
-        "panel": [_analyte(a) for a in ANALYTES],
+        "panel": [panel_analyte(a.accession, a.name, "mirna", "{zscore}", PLAUSIBLE_Z) for a in ANALYTES],
         "max_substitutions": 0,
         "covariates": [],
         "gates": _gates(),
@@ -132,27 +133,6 @@ def _intended_use() -> dict[str, Any]:
             "RNA that was not isolated from extracellular vesicles.",
         ],
         "users": "Engineers and laboratory scientists who evaluate the service; not for clinicians at work.",
-    }
-
-
-def _analyte(analyte: PanelColumn) -> dict[str, Any]:
-    return {
-        "analyte": analyte.accession,
-        "name": analyte.name,
-        "kind": "mirna",
-        "unit": "{zscore}",
-        "range": {"low": PLAUSIBLE_Z[0], "high": PLAUSIBLE_Z[1]},
-        "required": True,
-        "molar_mass": None,
-        "lob": None,
-        "lod": None,
-        "loq": None,
-        "upper_limit": None,
-        "nondetect_codes": [],
-        **{
-            rule: {"action": "refuse", "value": None} for rule in ("below_loq", "above_upper", "not_detected", "absent")
-        },
-        "analytical_cv": NA,
     }
 
 
