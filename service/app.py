@@ -5,6 +5,7 @@ Everything that can make a start unsafe is found here, before the first request 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -26,8 +27,12 @@ from service.store import migrate
 from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
 from service.telemetry import log_event
+from service.workflows.idempotency import forget_expired
 from service.workflows.keys import SCOPES, authenticate, create_key
 from service.workflows.services import Services, utc_now
+
+PURGE_SECONDS = 3600.0
+"""How often expired idempotency keys are deleted."""
 
 
 class LogObserver:
@@ -88,7 +93,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        purging = asyncio.create_task(forget_expired(services, PURGE_SECONDS))
         yield
+        purging.cancel()
         close_services(services)
 
     app = FastAPI(title="ExoScore", version=__version__, lifespan=lifespan, redoc_url=None, redirect_slashes=False)
@@ -111,7 +118,7 @@ def ensure_development_key(settings: Settings, services: Services) -> bool:
     path = home.development_key_path(settings)
     if path.exists():
         try:
-            authenticate(services, path.read_text(encoding="utf-8").strip())
+            authenticate(services, path.read_text(encoding="utf-8", errors="replace").strip())
         except Unauthenticated:
             stale = True
         else:

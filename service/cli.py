@@ -19,6 +19,7 @@ from service import __version__
 from service.errors import ArtifactRejected, InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
+from service.terminal import RESEARCH_USE, answer_text, report, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 DONE, FAILED, USAGE, ENVIRONMENT = 0, 1, 2, 3
 ACTOR = "system:cli"
-RESEARCH_USE = "Research use only. Not for use in diagnostic procedures."
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -44,14 +44,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(settings.log_level)
         return command(options, settings)
     except ServiceError as error:
-        _report(error, as_json=options.json)
+        report(error, as_json=options.json)
         return ENVIRONMENT if isinstance(error, SystemFault) else FAILED
-    except KeyboardInterrupt:
-        return ENVIRONMENT
     except BrokenPipeError:
         # The reader went away (`| head`); what is left in the buffer must not raise again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        fault = SystemFault(
+            f"{type(error).__name__}: {error.strerror or 'the system refused'}.", "Check the path and its owner."
+        )
+        report(fault, as_json=options.json)
+        return ENVIRONMENT
+    except KeyboardInterrupt:
+        return ENVIRONMENT
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
@@ -94,9 +100,9 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
         body = _with_model(body, options.model)
     answer = preview(_models(settings), body, utc_now())
     if options.json or not sys.stdout.isatty():
-        print(json.dumps(answer, indent=2, ensure_ascii=False))  # noqa: T201
+        say(json.dumps(answer, indent=2, ensure_ascii=False))
         return DONE
-    return _show(options, answer, _answer_text(answer))
+    return _show(options, answer, answer_text(answer))
 
 
 def model_list(options: argparse.Namespace, settings: Settings) -> int:
@@ -144,7 +150,7 @@ def model_card(options: argparse.Namespace, settings: Settings) -> int:
     exact = _exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
     form: CardForm = "json" if options.json else options.format
     card = card_of(models, name, exact, form)
-    print(card if isinstance(card, str) else json.dumps(card, indent=2, ensure_ascii=False))  # noqa: T201
+    say(card if isinstance(card, str) else json.dumps(card, indent=2, ensure_ascii=False))
     return DONE
 
 
@@ -155,7 +161,7 @@ def model_verify(options: argparse.Namespace, _: Settings) -> int:
     try:
         artifact = verify_artifact(read_artifact(options.path, expected_digest=None)).artifact
     except ArtifactRejected as error:
-        _report(error, as_json=options.json)
+        report(error, as_json=options.json)
         return FAILED
     found = {
         "name": artifact.name,
@@ -252,44 +258,16 @@ def _group(commands: Any, name: str, text: str) -> Any:
     return commands.add_parser(name, help=text).add_subparsers(required=True, metavar="COMMAND")
 
 
+def _show(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:
+    show(document, text, as_json=options.json)
+    return DONE
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port < 2**16:
         raise argparse.ArgumentTypeError("a port lies between 0 and 65535; 0 picks a free one")
     return port
-
-
-def _show(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:
-    print(json.dumps(document, ensure_ascii=False) if options.json else text)  # noqa: T201
-    return DONE
-
-
-def _report(error: ServiceError, *, as_json: bool) -> None:
-    if as_json:
-        problems = [
-            {"pointer": p.pointer, "code": p.code, "message": p.message, "remedy": p.remedy, "analyte": p.analyte}
-            for p in error.problems
-        ]
-        print(json.dumps({"code": error.code, "detail": f"{error.message} {error.remedy}".strip(), "errors": problems}))  # noqa: T201
-        return
-    print(f"{error.code}: {error.message} {error.remedy}".strip())  # noqa: T201
-    for problem in error.problems:
-        place = f"{problem.pointer}: " if problem.pointer else ""
-        print(f"  {place}{problem.message} {problem.remedy}")  # noqa: T201
-
-
-def _answer_text(answer: dict[str, Any]) -> str:
-    from service.domain.score import display
-
-    model, score = answer["model"], answer["score"]
-    lines = [f"PREVIEW, not stored. {RESEARCH_USE}", f"{model['name']}@{model['version']}  {answer['status']}"]
-    if score is not None:
-        category = score["category"]
-        lines.append(f"{score['kind']} {display(score['value'])}" + (f"  {category['label']}" if category else ""))
-        lines += [f"  {c['name']}: {c['value']} {c['unit']} adds {display(c['term'])}" for c in answer["contributions"]]
-    lines.append(f"quality: {answer['quality']['verdict']}")
-    lines += [f"  {check['code']}: {check['verdict']}" for check in answer["quality"]["checks"]]
-    return "\n".join(lines)
 
 
 def _state(revoked_at: str | None) -> str:

@@ -6,7 +6,6 @@ import gc
 import ipaddress
 import shlex
 import socket
-import sys
 
 import uvicorn
 
@@ -16,6 +15,7 @@ from service.domain.example import example_request
 from service.errors import Problem, UnsafeConfiguration
 from service.registry.active import ActiveModels, ModelVersion
 from service.settings import Settings
+from service.terminal import say
 
 EXAMPLE_MODEL = "tb-exosomal-mirna"
 RESEARCH_USE = "The bundled models are for research use only."
@@ -89,12 +89,6 @@ def curl_line(settings: Settings, origin: str) -> str:
 def origin_of(host: str, port: int) -> str:
     """`http://host:port`, with the brackets an IPv6 address needs."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def say(text: str) -> None:
-    """One line for the person who started the server."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def _refuse_open_host(host: str) -> None:

@@ -7,16 +7,25 @@ replicas the unique constraint decides, and the loser replays the winner's answe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.errors import Conflict, IdempotencyMismatch, InputRejected, Problem, RequestInProgress
+from service.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    InputRejected,
+    Problem,
+    RequestInProgress,
+    StorageUnavailable,
+)
 from service.store import idempotency as idempotency_store
 from service.store import scores as score_store
 from service.store.engine import WriteConnection
 from service.store.scores import StoredScore
+from service.telemetry import log_event
 from service.workflows.keys import keyed_hash
 from service.workflows.services import Services
 
@@ -74,6 +83,22 @@ def running(in_flight: set[bytes], ticket: Ticket) -> Iterator[None]:
         yield
     finally:
         in_flight.discard(ticket.key_hmac)
+
+
+async def forget_expired(services: Services, every_seconds: float) -> None:
+    """Delete expired keys now and then, until cancelled; a database that is away is asked again the next time."""
+    while True:
+        try:
+            await asyncio.to_thread(purge, services)
+        except StorageUnavailable as error:
+            log_event("purge_failed", error_type=type(error).__name__)
+        await asyncio.sleep(every_seconds)
+
+
+def purge(services: Services) -> int:
+    """Delete the keys that have expired; returns how many."""
+    with services.database.write() as connection:
+        return idempotency_store.purge_expired(connection, services.clock())
 
 
 def stored_under(services: Services, ticket: Ticket) -> StoredScore | None:

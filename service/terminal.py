@@ -1,0 +1,50 @@
+"""What commands print: text for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from service.domain.score import display
+from service.errors import ServiceError
+
+RESEARCH_USE = "Research use only. Not for use in diagnostic procedures."
+
+
+def say(text: str) -> None:
+    """One text for the person at the terminal, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def show(document: dict[str, Any], text: str, *, as_json: bool) -> None:
+    """A result: `document` for programs, `text` for people."""
+    say(json.dumps(document, ensure_ascii=False) if as_json else text)
+
+
+def report(error: ServiceError, *, as_json: bool) -> None:
+    """An error with every problem it holds."""
+    detail = f"{error.message} {error.remedy}".strip()
+    if as_json:
+        say(json.dumps({"code": error.code, "detail": detail, "errors": [asdict(p) for p in error.problems]}))
+        return
+    say(f"{error.code}: {detail}")
+    for problem in error.problems:
+        place = f"{problem.pointer}: " if problem.pointer else ""
+        say(f"  {place}{problem.message} {problem.remedy}")
+
+
+def answer_text(answer: dict[str, Any]) -> str:
+    """A previewed answer for people."""
+    model, score = answer["model"], answer["score"]
+    lines = [f"PREVIEW, not stored. {RESEARCH_USE}", f"{model['name']}@{model['version']}  {answer['status']}"]
+    if score is not None:
+        label = score["category"]["label"] if score["category"] else "no category"
+        lines.append(f"{score['kind']} {display(score['value'])}  {label}")
+    terms = answer["contributions"] or ()
+    lines += [f"  {term['name']}: {term['value']} {term['unit']} adds {display(term['term'])}" for term in terms]
+    lines.append(f"quality: {answer['quality']['verdict']}")
+    lines += [f"  {check['code']}: {check['verdict']}" for check in answer["quality"]["checks"]]
+    return "\n".join(lines)

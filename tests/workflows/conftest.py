@@ -1,0 +1,44 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.audit.committer import Committer, SilentObserver
+from service.registry.active import ActiveModels, ActiveSlot
+from service.store.audit_log import SqlLogStorage
+from service.store.engine import Database
+from service.workflows.services import Services
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def services(database: Database, clock: Clock) -> Iterator[Services]:
+    """The services of a use case on a real database, without models."""
+    storage = SqlLogStorage(database)
+    storage.open(site="test", now=clock.now)
+    committer = Committer(storage, SilentObserver())
+    committer.start()
+    yield Services(
+        database=database,
+        committer=committer,
+        registry=ActiveSlot(ActiveModels((), {})),
+        pepper=b"p" * 32,
+        site="test",
+        idempotency_ttl=timedelta(hours=24),
+        clock=clock,
+    )
+    committer.close()
