@@ -6,6 +6,7 @@ Everything that can make a start unsafe is found here, before the first request 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,17 +19,17 @@ from service.api import openapi, routes_health, routes_models, routes_scores
 from service.api.access_log import AccessLog
 from service.api.problems import install_problem_handlers
 from service.audit.committer import Committer, Receipt
-from service.errors import Problem, Unauthenticated, UnsafeConfiguration
-from service.registry.active import ActiveSlot
+from service.errors import InputRejected, Problem, Unauthenticated, UnsafeConfiguration
+from service.registry.active import ActiveModels, ActiveSlot
 from service.registry.bundled import load_bundled
 from service.settings import Settings, shipped, unsafe_in_production
-from service.store import keys as key_store
 from service.store import migrate
 from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
+from service.store.keys import KeyRow
 from service.telemetry import log_event
 from service.workflows.idempotency import forget_expired
-from service.workflows.keys import SCOPES, authenticate, create_key
+from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
 from service.workflows.services import Services, utc_now
 
 PURGE_SECONDS = 3600.0
@@ -45,12 +46,16 @@ class LogObserver:
             log_event("clock_behind", origin=receipt.origin, size=receipt.index + 1, duration_ms=behind)
 
     def failed(self, error: BaseException) -> None:
-        """One item failed; its caller was told."""
-        log_event("commit_failed", error_type=type(error).__name__)
+        """One item failed; its caller was told. A refusal is no failure of ours."""
+        if not isinstance(error, InputRejected):
+            log_event("commit_failed", level=logging.ERROR, error_type=type(error).__name__)
 
 
-def open_services(settings: Settings) -> Services:
-    """Open everything a use case needs; raises UnsafeConfiguration or SchemaOutdated before anything is written."""
+def open_services(settings: Settings, *, serving: bool) -> Services:
+    """Open everything a use case needs; raises UnsafeConfiguration or SchemaOutdated before anything is written.
+
+    `serving` asks the database whether it is safe to serve from; a command that mends it must not be stopped by that.
+    """
     problems = unsafe_in_production(settings) if settings.production else []
     if problems:
         raise UnsafeConfiguration("Production mode refuses these settings.", problems=problems)
@@ -58,7 +63,7 @@ def open_services(settings: Settings) -> Services:
     database = Database(settings.resolved_database_url())
     try:
         _bring_schema_up(database)
-        if settings.production:
+        if settings.production and serving:
             _refuse_unsafe_database(database)
         storage = SqlLogStorage(database)
         storage.open(site=settings.site, now=utc_now())
@@ -67,18 +72,23 @@ def open_services(settings: Settings) -> Services:
         database.close()
         raise
     committer.start()
-    models = load_bundled(shipped("model_artifacts"), in_force=not settings.production)
-    for version in models.versions:
-        if version.reason is not None:
-            log_event("version_rejected", model=f"{version.name}@{version.version}", reason=version.reason)
     return Services(
         database=database,
         committer=committer,
-        registry=ActiveSlot(models),
+        registry=ActiveSlot(_load_models(settings)),
         pepper=pepper,
         site=settings.site,
         idempotency_ttl=timedelta(hours=settings.idempotency_hours),
     )
+
+
+def _load_models(settings: Settings) -> ActiveModels:
+    models = load_bundled(shipped("model_artifacts"), in_force=not settings.production)
+    for version in models.versions:
+        if version.reason is not None:
+            name = f"{version.name}@{version.version}"
+            log_event("version_rejected", level=logging.ERROR, model=name, reason=version.reason)
+    return models
 
 
 def close_services(services: Services) -> None:
@@ -89,7 +99,7 @@ def close_services(services: Services) -> None:
 
 def create_app(settings: Settings) -> FastAPI:
     """The application, ready to be served; its services are closed when it shuts down."""
-    services = open_services(settings)
+    services = open_services(settings, serving=True)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -98,9 +108,17 @@ def create_app(settings: Settings) -> FastAPI:
         purging.cancel()
         close_services(services)
 
-    app = FastAPI(title="ExoScore", version=__version__, lifespan=lifespan, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="ExoScore",
+        version=__version__,
+        lifespan=lifespan,
+        # The viewer loads scripts from a public network, which has no place beside real keys.
+        docs_url=None if settings.production else "/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.services = services
-    app.router.routes.append(routes_scores.score_route)
+    app.router.routes.extend(routes_scores.plain_routes)
     for routes in (routes_scores, routes_models, routes_health):
         app.include_router(routes.router)
     install_problem_handlers(app)
@@ -125,9 +143,16 @@ def ensure_development_key(settings: Settings, services: Services) -> bool:
             return False
     else:
         stale = False
+    earlier = _development_keys(services.database)
     _, key = create_key(services, name="development", scopes=SCOPES, actor="system:service", development=True)
     home.write_development_key(settings, key)
+    for row in earlier:
+        revoke_key(services, key_id=row.key_id, actor="system:service")
     return stale
+
+
+def _development_keys(database: Database) -> list[KeyRow]:
+    return [row for row in list_keys(database) if row.development and row.revoked_at is None]
 
 
 def _bring_schema_up(database: Database) -> None:
@@ -139,11 +164,9 @@ def _bring_schema_up(database: Database) -> None:
 
 def _refuse_unsafe_database(database: Database) -> None:
     problems = [
-        Problem("", "durability_off", message, "Turn it on in postgresql.conf and restart PostgreSQL.")
+        Problem("", "durability_off", message, "Let the database's own settings make every COMMIT durable.")
         for message in database.durability_problems()
     ]
-    with database.read() as connection:
-        rows = key_store.list_keys(connection)
     problems += [
         Problem(
             "",
@@ -151,8 +174,7 @@ def _refuse_unsafe_database(database: Database) -> None:
             "A development key is in force in this database.",
             f"Run `exoscore key revoke {row.key_id}`.",
         )
-        for row in rows
-        if row.development and row.revoked_at is None
+        for row in _development_keys(database)
     ]
     if problems:
         raise UnsafeConfiguration("Production mode refuses this database.", problems=problems)

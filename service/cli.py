@@ -83,7 +83,7 @@ def db_check(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore db check`: is the schema current, and does it match the tables this release expects."""
     from service.store import migrate
 
-    with _database(settings) as database:
+    with _database(settings, create=False) as database:
         problems = migrate.check(database)
     text = "\n".join(problems) or f"schema at {migrate.HEAD}, no drift"
     _show(options, {"current": not problems, "problems": list(problems)}, text)
@@ -188,8 +188,8 @@ def key_list(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore key list`."""
     from service.workflows.keys import list_keys
 
-    with _services(settings) as services:
-        rows = list_keys(services)
+    with _database(settings, create=False) as database:
+        rows = list_keys(database)
     items = [
         {
             "id": r.key_id,
@@ -307,10 +307,10 @@ def _exact(models: ActiveModels, name: str, reference: str) -> str:
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
+def _database(settings: Settings, *, create: bool = True) -> Iterator[Database]:
     from service.store.engine import Database
 
-    database = Database(settings.resolved_database_url())
+    database = Database(settings.resolved_database_url(), create=create)
     try:
         yield database
     finally:
@@ -321,7 +321,7 @@ def _database(settings: Settings) -> Iterator[Database]:
 def _services(settings: Settings) -> Iterator[Services]:
     from service.app import close_services, open_services
 
-    services = open_services(settings)
+    services = open_services(settings, serving=False)
     try:
         yield services
     finally:

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.errors import Problem, UnsafeConfiguration
 
 PREFIX = "EXOSCORE_"
+_INJECTED = re.compile(r"EXOSCORE_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
+"""What Kubernetes puts into every pod beside a Service of the name `exoscore`."""
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -57,6 +61,7 @@ def load_settings() -> Settings:
     problems = [
         Problem("", "unknown_setting", f"{given[name]} is not a setting.", f"Use one of: {', '.join(sorted(known))}.")
         for name in sorted(set(given) - known)
+        if not _INJECTED.fullmatch(name)
     ]
     try:
         settings = Settings()

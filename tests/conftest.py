@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -120,11 +121,15 @@ def sqlite_backend(tmp_path_factory: pytest.TempPathFactory) -> Sqlite:
 
 
 @pytest.fixture(scope="session")
-def postgresql_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgresql]:
-    """The session's PostgreSQL server; it starts with the first test that needs it."""
-    server = Postgresql(tmp_path_factory.mktemp("postgresql"))
-    yield server
-    server.close()
+def postgresql_backend() -> Iterator[Postgresql]:
+    """The session's PostgreSQL server; it starts with the first test that needs it.
+
+    Its folder is not one of pytest's: those are deleted when a few newer sessions have begun elsewhere.
+    """
+    with tempfile.TemporaryDirectory(prefix="exoscore-test-") as folder:
+        server = Postgresql(Path(folder) / "data")
+        yield server
+        server.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,4 +1,4 @@
-"""The outermost layer: gives each request an id, logs it with its route's template, and answers what nobody caught.
+"""Gives each request an id, and logs it with its route's template when it is over.
 
 Written as plain ASGI, because the framework's own middleware base class runs the application in another task and
 breaks cancellation and context.

@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service import __version__
-from service.api.schemas import ProblemDocument, ScoreAnswer
+from service.api.schemas import ProblemDocument, ScoreAnswer, ScorePage
 from service.domain.fields import request_schema
+from service.domain.score_query import LIST, SEARCH
 
 REF = "#/components/schemas/"
 SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}]
@@ -59,13 +60,14 @@ def document(app: FastAPI) -> dict[str, Any]:
         openapi = get_openapi(title="ExoScore", version=__version__, description=DESCRIPTION, routes=app.routes)
         components = openapi.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
-        for model in (ProblemDocument, ScoreAnswer):
+        for model in (ProblemDocument, ScoreAnswer, ScorePage):
             schema = model.model_json_schema(ref_template=REF + "{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema
-        schemas["ScoreRequest"] = request_schema()
+        schemas |= {"ScoreRequest": request_schema(), "ScoreSearch": SEARCH.schema()}
         components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key"}}
-        openapi["paths"]["/v1/scores"]["post"] = _score_operation()
+        openapi["paths"]["/v1/scores"] = {"post": _score_operation(), "get": _list_operation()}
+        openapi["paths"]["/v1/scores/search"] = {"post": _search_operation()}
         for path, operations in openapi["paths"].items():
             for operation in operations.values():
                 _tidy(operation, secured=path not in OPEN_PATHS)
@@ -97,6 +99,39 @@ def _score_operation() -> dict[str, Any]:
         }
         | {str(status): response for status, response in errors.items()},
     }
+
+
+def _list_operation() -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "query", "required": False, "schema": field.shape.schema()}
+        for name, field in LIST.fields.items()
+    ]
+    return {
+        "tags": ["scores"],
+        "summary": "List scores",
+        "description": "Scores in the order of the audit log, oldest first; no subject and no specimen.",
+        "operationId": "list_scores",
+        "parameters": parameters,
+        "responses": _page_responses(401, 403, 422, 503),
+    }
+
+
+def _search_operation() -> dict[str, Any]:
+    body = {"required": True, "content": {"application/json": {"schema": {"$ref": REF + "ScoreSearch"}}}}
+    return {
+        "tags": ["scores"],
+        "summary": "Search scores by subject or specimen",
+        "description": "The list with two more filters, in a body because identifiers must not stand in a URL.",
+        "operationId": "search_scores",
+        "requestBody": body,
+        "responses": _page_responses(400, 401, 403, 413, 415, 422, 503),
+    }
+
+
+def _page_responses(*errors: int) -> dict[str, Any]:
+    page = {"application/json": {"schema": {"$ref": REF + "ScorePage"}}}
+    found = {"200": {"description": "One page, and the cursor of the next or null", "content": page}}
+    return found | {str(status): response for status, response in problems_of(*errors).items()}
 
 
 def _tidy(operation: dict[str, Any], *, secured: bool) -> None:

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.errors import InputRejected, Problem, ServiceError, SystemFault, Unauthenticated
+from service.errors import InputRejected, NotFound, Problem, ServiceError, SystemFault, Unauthenticated
 from service.telemetry import log_event
 
 MEDIA_TYPE = "application/problem+json"
@@ -41,6 +41,14 @@ class InternalError(SystemFault):
     title: ClassVar[str] = "Internal error"
 
 
+class MethodNotAllowed(InputRejected):
+    """The route exists, but not with this method."""
+
+    code = "method_not_allowed"
+    http_status = 405
+    title = "The route does not know this method"
+
+
 def problem_response(request: Request, error: ServiceError) -> Response:
     """The answer for one error, with every problem it holds."""
     headers = {}
@@ -56,7 +64,7 @@ def problem_response(request: Request, error: ServiceError) -> Response:
         "detail": f"{error.message} {error.remedy}".strip(),
         "instance": f"urn:uuid:{request.state.request_id}",
         "code": error.code,
-        "errors": [_problem(problem) for problem in error.problems],
+        "errors": [_problem(problem) for problem in error.problems or (_itself(error),)],
     }
     request.state.code = error.code
     return Response(json.dumps(body), error.http_status, headers=headers, media_type=MEDIA_TYPE)
@@ -68,6 +76,10 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Exception, _unexpected)
+
+
+def _itself(error: ServiceError) -> Problem:
+    return Problem("", error.code, error.message, error.remedy)
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
@@ -102,18 +114,14 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 async def _http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError("registered for HTTPException alone")
-    status = HTTPStatus(error.status_code)
-    fault = _routing_error(status)
-    response = problem_response(request, fault)
+    response = problem_response(request, _routing_error(error.status_code))
     response.headers.update(error.headers or {})
     return response
 
 
-def _routing_error(status: HTTPStatus) -> ServiceError:
-    name = status.phrase.lower().replace(" ", "_")
-    kind = type("RoutingError", (InputRejected,), {"code": name, "http_status": int(status), "title": status.phrase})
-    error: ServiceError = kind(f"{status.description or status.phrase}.", "See /openapi.json for the routes.")
-    return error
+def _routing_error(status: int) -> ServiceError:
+    kind = MethodNotAllowed if status == HTTPStatus.METHOD_NOT_ALLOWED else NotFound
+    return kind(kind.title + ".", "See /openapi.json for the routes and their methods.")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
@@ -128,4 +136,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
         error_type=type(error).__name__,
         location=location,
     )
-    return problem_response(request, InternalError("The service met a defect of its own.", "Report the instance."))
+    response = problem_response(request, InternalError("The service met a defect of its own.", "Report the instance."))
+    # The framework answers this one outside of every layer of ours, the access log included.
+    response.headers["X-Request-Id"] = request.state.request_id
+    return response

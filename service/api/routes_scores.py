@@ -1,8 +1,8 @@
 """Scores over HTTP: submit one, read one, list, search.
 
-`POST /v1/scores` is a plain Starlette route: it hands the raw bytes to the workflow, because those bytes are what the
-audit entry commits to, and because the framework's own work per request is larger than all of ours. Its part of the
-OpenAPI document is made from the field table that checks it, see `openapi.py`.
+Whatever takes a body or a query is a plain Starlette route. It asks for the key before it reads a byte of the body,
+hands on the raw bytes, because those are what the audit entry commits to, and is checked by the domain's own tables;
+the OpenAPI document is made from the same tables, see `openapi.py`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from service.api.openapi import problems_of
-from service.api.schemas import ListQuery, ScoreAnswer, ScorePage, SearchRequest
+from service.api.schemas import ScoreAnswer, ScorePage
 from service.api.security import caller_with, requires, services_of
+from service.domain.score_query import ScoreQuery, parse_list, parse_search
 from service.errors import BodyTooLarge, InputRejected, Problem, UnsupportedMediaType
 from service.workflows import read_scores
 from service.workflows.keys import Caller
@@ -32,8 +33,7 @@ Reader = Annotated[Caller, Depends(requires("scores:read"))]
 
 async def post_score(request: Request) -> Response:
     """Score one specimen; the answer leaves after the score and its audit entry are durable."""
-    request.state.route = score_route.path  # a plain route does not tell the access log by itself
-    caller = await caller_with(request, "scores:write")
+    caller = await _caller(request, score_route, "scores:write")
     _check_media_type(request)
     body = await read_body(request)
     outcome = await score_specimen(services_of(request), caller, body, _idempotency_key(request))
@@ -42,9 +42,6 @@ async def post_score(request: Request) -> Response:
         headers["Idempotent-Replayed"] = "true"
     content = read_scores.render(outcome.answer, outcome.index, outcome.superseded_by)
     return Response(content, 201 if outcome.created else 200, headers=headers, media_type=JSON)
-
-
-score_route = Route("/v1/scores", post_score, methods=["POST"])
 
 
 @router.get(
@@ -65,21 +62,28 @@ async def get_score(request: Request, score_id: str, _: Reader) -> Response:
     return Response(read_scores.render(answer, row.seq, row.superseded_by), headers=headers, media_type=JSON)
 
 
-@router.get("/v1/scores", summary="List scores", response_model=ScorePage, responses=problems_of(401, 403, 422, 503))
-async def list_scores(request: Request, filters: Annotated[ListQuery, Query()], _: Reader) -> Response:
+async def list_scores(request: Request) -> Response:
     """Scores in the order of the audit log, oldest first; no subject and no specimen."""
-    return await _page(request, filters)
+    await _caller(request, list_route, "scores:read")
+    return await _page(request, parse_list(request.query_params.multi_items()))
 
 
-@router.post(
-    "/v1/scores/search",
-    summary="Search scores by subject or specimen",
-    response_model=ScorePage,
-    responses=problems_of(401, 403, 422, 503),
-)
-async def search_scores(request: Request, filters: SearchRequest, _: Reader) -> Response:
+async def search_scores(request: Request) -> Response:
     """The list with subject and specimen filters, in a body because identifiers must not stand in a URL."""
-    return await _page(request, filters)
+    await _caller(request, search_route, "scores:read")
+    _check_media_type(request)
+    return await _page(request, parse_search(await read_body(request)))
+
+
+score_route = Route("/v1/scores", post_score, methods=["POST"])
+list_route = Route("/v1/scores", list_scores, methods=["GET"])
+search_route = Route("/v1/scores/search", search_scores, methods=["POST"])
+plain_routes = (score_route, list_route, search_route)
+
+
+async def _caller(request: Request, route: Route, scope: str) -> Caller:
+    request.state.route = route.path  # a plain route does not tell the access log by itself
+    return await caller_with(request, scope)
 
 
 async def read_body(request: Request) -> bytes:
@@ -96,8 +100,8 @@ async def read_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-async def _page(request: Request, filters: ListQuery) -> Response:
-    page = await asyncio.to_thread(read_scores.list_scores, services_of(request), filters.query())
+async def _page(request: Request, query: ScoreQuery) -> Response:
+    page = await asyncio.to_thread(read_scores.list_scores, services_of(request), query)
     return Response(ScorePage(**page).model_dump_json(), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 

@@ -1,19 +1,14 @@
-"""Shapes of what the service answers, for the OpenAPI document, and of the small requests that pydantic checks.
+"""Shapes of what the service answers, for the OpenAPI document.
 
-The request of `POST /v1/scores` is not here: its field table in `domain.specimen` is the only source of its schema.
+Requests are not here: the tables in `domain.fields` and `domain.score_query` check them and describe them.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-
-from service.workflows.read_scores import DEFAULT_LIMIT, MAX_LIMIT, Query
-
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-"""No control characters: identifiers never hold any, and PostgreSQL cannot compare with NUL."""
+from pydantic import BaseModel
 
 
 class Model(BaseModel):
@@ -136,30 +131,6 @@ class ScorePage(BaseModel):
 
     items: list[ScoreItem]
     next_cursor: str | None
-
-
-class ListQuery(BaseModel):
-    """Filters of the list; identifiers of people and specimens belong into the body of a search."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    model: Annotated[str | None, Field(max_length=200, pattern=PRINTABLE)] = None
-    since: AwareDatetime | None = None
-    cursor: Annotated[str | None, Field(max_length=100)] = None
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-
-    def query(self) -> Query:
-        """The same as the workflow takes it."""
-        return Query(**self.model_dump())
-
-
-class SearchRequest(ListQuery):
-    """The list's filters with subject and specimen, which must not stand in a URL."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    subject: Annotated[str | None, Field(min_length=1, max_length=128, pattern=PRINTABLE)] = None
-    specimen: Annotated[str | None, Field(min_length=1, max_length=128, pattern=PRINTABLE)] = None
 
 
 class ModelItem(BaseModel):

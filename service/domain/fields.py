@@ -30,11 +30,11 @@ AMENDMENT_REASONS = ("measurement_corrected", "demographics_corrected", "specime
 
 MODEL_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _MODEL = Text(MODEL_NAME + r"(?:@[0-9A-Za-z][0-9A-Za-z.+_-]*)?", "a model name, name@version or name@alias")
-_NAME = Text(
+IDENTIFIER = Text(
     r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
     "1 to 128 characters, not blank, without control characters",
 )
-_UNIT = Text(_NAME.pattern, "a UCUM unit code", high=64)
+_UNIT = Text(IDENTIFIER.pattern, "a UCUM unit code", high=64)
 _UUID = Text(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "the id of a score, a UUID", high=36)
 _FREE_TEXT = Text(
     r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]+",
@@ -44,7 +44,7 @@ _FREE_TEXT = Text(
 
 SUBJECT = Record(
     {
-        "id": Field(_NAME, required=True),
+        "id": Field(IDENTIFIER, required=True),
         # The oldest verified human age is 122 years; the bound catches ages sent in months or days.
         "age_years": Field(Number((0, 130)), required=True),
         "sex": Field(Choice(SEXES), required=True),
@@ -52,7 +52,7 @@ SUBJECT = Record(
 )
 SPECIMEN = Record(
     {
-        "id": Field(_NAME, required=True),
+        "id": Field(IDENTIFIER, required=True),
         "type": Field(Choice(SPECIMEN_TYPES), required=True),
         "collected_at": Field(Instant(), required=True),
         "received_at": Field(Instant()),
@@ -65,7 +65,7 @@ SPECIMEN = Record(
 )
 MEASUREMENT = Record(
     {
-        "analyte": Field(_NAME, required=True),
+        "analyte": Field(IDENTIFIER, required=True),
         "value": Field(Number()),
         "unit": Field(_UNIT),
         "comparator": Field(Choice(COMPARATORS)),
@@ -95,7 +95,7 @@ MEASUREMENT = Record(
 )
 COVARIATE = Record(
     {
-        "name": Field(_NAME, required=True),
+        "name": Field(IDENTIFIER, required=True),
         "value": Field(Number(), required=True),
         "unit": Field(_UNIT, required=True),
     }
@@ -103,7 +103,7 @@ COVARIATE = Record(
 QUALITY_MEASURE = Record(
     {
         "code": Field(Choice(tuple(MEASURES)), required=True),
-        "analyte": Field(_NAME),
+        "analyte": Field(IDENTIFIER),
         "value": Field(Number(), required=True),
         "unit": Field(_UNIT, required=True),
     }

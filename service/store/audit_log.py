@@ -55,6 +55,13 @@ class SqlTransaction:
         moved = {"size": head.size, "last_recorded_at": timestamp(head.last_recorded_at)}
         self.connection.execute(update(audit_log).where(audit_log.c.log_id == head.log_id).values(moved))
 
+    def raise_registry_generation(self, log_id: int) -> None:
+        """Count one more model transition or key revocation, under the head's lock."""
+        generation = audit_log.c.registry_generation
+        self.connection.execute(
+            update(audit_log).where(audit_log.c.log_id == log_id).values(registry_generation=generation + 1)
+        )
+
 
 class SqlLogStorage:
     """The log and the business rows, in one database."""

@@ -79,14 +79,15 @@ class WriteConnection(ReadConnection):
 class Database:
     """One database, named by its URL. Opens connections when they are needed; `close` gives them all back.
 
-    Raises `UnsafeConfiguration` for a URL of another kind, `StorageUnavailable` where SQLite's folder cannot be made.
+    Raises `UnsafeConfiguration` for a URL of another kind, `StorageUnavailable` where SQLite's file cannot be made or,
+    without `create`, is not there.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, create: bool = True) -> None:
         parsed = _parse(url)
         self.embedded = parsed.get_backend_name() == "sqlite"
         if self.embedded:
-            _prepare_file(Path(str(parsed.database)))
+            _prepare_file(Path(str(parsed.database)), create=create)
             self._writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", query_only="OFF")
             self._reader = _sqlite_engine(parsed, "BEGIN", query_only="ON")
         else:
@@ -146,8 +147,13 @@ def _parse(url: str) -> URL:
     )
 
 
-def _prepare_file(path: Path) -> None:
+def _prepare_file(path: Path, *, create: bool) -> None:
     """Make the folder and the file readable to their owner alone; the WAL inherits the file's mode."""
+    if not create and not path.is_file():
+        raise StorageUnavailable(
+            "The database file does not exist.",
+            "Check EXOSCORE_DATABASE_URL or EXOSCORE_HOME, or start the service once.",
+        )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

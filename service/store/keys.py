@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, select, update
 
 from service.audit.entry import timestamp
 
@@ -45,11 +45,6 @@ def insert_key(connection: WriteConnection, row: KeyRow) -> None:
     )
 
 
-def find_key(connection: ReadConnection, key_id: str) -> KeyRow | None:
-    """A key by its id, revoked or not."""
-    return _one(connection, select(api_key).where(api_key.c.key_id == key_id))
-
-
 def find_key_by_secret(connection: ReadConnection, secret_hmac: bytes) -> KeyRow | None:
     """A key by the keyed hash of its secret, revoked or not."""
     return _one(connection, select(api_key).where(api_key.c.secret_hmac == secret_hmac))
@@ -70,12 +65,6 @@ def revoke_key(connection: WriteConnection, key_id: str, at: datetime) -> bool:
         .returning(api_key.c.key_id)
     )
     return connection.execute(statement).one_or_none() is not None
-
-
-def has_development_key(connection: ReadConnection) -> bool:
-    """True where a development key is in force."""
-    in_force = exists().where(api_key.c.development, api_key.c.revoked_at.is_(None))
-    return bool(connection.select(select(in_force)).scalar_one())
 
 
 def _one(connection: ReadConnection, statement: Select[*Columns]) -> KeyRow | None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, insert, select, true, tuple_
 
 from service.audit.entry import timestamp
+from service.errors import Conflict
 
 from .engine import Columns, ReadConnection, WriteConnection
 from .tables import score, score_log
@@ -75,15 +76,16 @@ LATER = score.alias("later")
 PLACE = (score_log.c.log_id, score_log.c.seq)
 
 
-def insert_score(connection: WriteConnection, row: ScoreRow) -> bool:
-    """Insert a score. False, and nothing inserted, where another score superseded `row.supersedes` before."""
+def insert_score(connection: WriteConnection, row: ScoreRow) -> None:
+    """Insert a score; raises Conflict, and nothing was inserted, where another score superseded `row.supersedes`."""
     statement = (
         connection.insert(score)
         .values(dict(zip((column.name for column in COLUMNS), astuple(row), strict=True)))
         .on_conflict_do_nothing(index_elements=[score.c.supersedes])
         .returning(score.c.score_id)
     )
-    return connection.execute(statement).one_or_none() is not None
+    if connection.execute(statement).one_or_none() is None:
+        raise Conflict("Another score has superseded that one.", "Name the newest score of the chain in replaces.")
 
 
 def link_score(connection: WriteConnection, *, score_id: str, log_id: int, seq: int) -> None:

@@ -17,6 +17,7 @@ from service.audit.entry import Entry, timestamp
 from service.errors import InputRejected, NotFound, Problem, ScopeMissing, Unauthenticated
 from service.store import keys as key_store
 from service.store.audit_log import SqlTransaction
+from service.store.engine import Database
 from service.store.keys import KeyRow
 from service.workflows.services import Services
 
@@ -102,9 +103,9 @@ def revoke_key(services: Services, *, key_id: str, actor: str) -> None:
     services.committer.submit(_RevokeKey(key_id, now), entry).result()
 
 
-def list_keys(services: Services) -> tuple[KeyRow, ...]:
+def list_keys(database: Database) -> tuple[KeyRow, ...]:
     """All keys, oldest first, revoked ones included; the hashes are in the rows, the keys are nowhere."""
-    with services.database.read() as connection:
+    with database.read() as connection:
         return key_store.list_keys(connection)
 
 
@@ -133,8 +134,8 @@ class _RevokeKey:
         if not key_store.revoke_key(transaction.connection, self.key_id, self.at):
             raise NotFound("No such key, or it is revoked already.", "See exoscore key list.")
 
-    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
-        """A key has no row beside its entry."""
+    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:  # noqa: ARG002 - the protocol's
+        transaction.raise_registry_generation(log_id)
 
 
 def _unauthenticated() -> Unauthenticated:

@@ -10,30 +10,15 @@ import binascii
 import hashlib
 import json
 import re
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from service.domain.score_query import ScoreQuery
 from service.errors import InputRejected, NotFound, Problem
 from service.store import scores as score_store
 from service.store.scores import ListedScore, StoredScore
 from service.workflows.services import Services
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which scores to list; every field narrows, None does not. `model` is a name or `name@version`."""
-
-    model: str | None = None
-    subject: str | None = None
-    specimen: str | None = None
-    since: datetime | None = None
-    cursor: str | None = None
-    limit: int = DEFAULT_LIMIT
 
 
 def get_score(services: Services, score_id: str) -> StoredScore:
@@ -47,7 +32,7 @@ def get_score(services: Services, score_id: str) -> StoredScore:
     return row
 
 
-def list_scores(services: Services, query: Query) -> dict[str, Any]:
+def list_scores(services: Services, query: ScoreQuery) -> dict[str, Any]:
     """One page of scores, oldest first, and the cursor of the next page or None."""
     name, _, version = (query.model or "").partition("@")
     with services.database.read() as connection:

@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.workflows.keys import SCOPES
+
 Server = Any
 ROUTES = [
     ("POST", "/v1/scores"),
@@ -45,17 +47,50 @@ def test_exactly_health_and_the_description_are_open(server: Server) -> None:
     assert httpx.get(server.origin + "/docs").status_code == 200
 
 
+BODIES = {"malformed": b"{", "oversized": b" " * 2_000_000, "valid": b"{}"}
+
+
+@pytest.mark.parametrize("path", ["/v1/scores", "/v1/scores/search"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_nothing_of_a_body_is_told_without_a_key(server: Server, path: str, body: bytes) -> None:
+    response = httpx.post(server.origin + path, content=body, headers={"content-type": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+
+
 @pytest.fixture
 def narrow_key(server: Server) -> str:
     made = server.command("key", "create", "--name", "narrow", "--scope", "models:read", "--json")
     return json.loads(made.stdout)["key"]
 
 
-def test_a_missing_scope_is_403(server: Server, narrow_key: str, tb_request: dict[str, Any]) -> None:
-    with server.client(narrow_key) as client:
-        assert client.get("/v1/models").status_code == 200
-        for response in (client.post("/v1/scores", json=tb_request), client.get("/v1/scores")):
-            assert (response.status_code, response.json()["code"]) == (403, "scope_missing")
+NEEDED = dict.fromkeys(ROUTES, "models:read") | {
+    ("POST", "/v1/scores"): "scores:write",
+    ("GET", "/v1/scores"): "scores:read",
+    ("GET", "/v1/scores/x"): "scores:read",
+    ("POST", "/v1/scores/search"): "scores:read",
+}
+
+
+@pytest.fixture(scope="module")
+def keys_lacking(server: Server) -> dict[str, str]:
+    """For each scope a route may need, a key with every scope but that one."""
+    lacking = {}
+    for scope in set(NEEDED.values()):
+        others = [other for other in SCOPES if other != scope]
+        made = server.command("key", "create", "--name", f"not {scope}", "--scope", *others, "--json")
+        lacking[scope] = json.loads(made.stdout)["key"]
+    return lacking
+
+
+@pytest.mark.parametrize(("route", "scope"), NEEDED.items(), ids=[" ".join(route) for route in NEEDED])
+def test_every_route_asks_for_its_scope(
+    server: Server, keys_lacking: dict[str, str], route: tuple[str, str], scope: str
+) -> None:
+    method, path = route
+    with server.client(keys_lacking[scope]) as client:
+        response = client.request(method, path)
+    assert (response.status_code, response.json()["code"]) == (403, "scope_missing")
+    assert scope in response.json()["detail"]
 
 
 def test_a_revoked_key_is_refused_at_once(server: Server, narrow_key: str) -> None:

@@ -24,7 +24,7 @@ class ScoreRows:
         self.row = row
 
     def insert(self, transaction: SqlTransaction) -> None:
-        assert insert_score(transaction.connection, self.row)
+        insert_score(transaction.connection, self.row)
 
     def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
         link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)

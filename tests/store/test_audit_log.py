@@ -61,7 +61,7 @@ class Rows:
     row = ScoreRow("1" * 36, "s", "s", "m", "1", "d", "final", 0.5, None, AT, "key:k", None, b"{}", b"{}", b"s" * 32)
 
     def insert(self, transaction):
-        assert insert_score(transaction.connection, self.row)
+        insert_score(transaction.connection, self.row)
 
     def link(self, transaction, log_id, seq):
         link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)

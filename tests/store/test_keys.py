@@ -31,11 +31,9 @@ def stored(database: Database) -> Database:
     return database
 
 
-def test_a_key_is_found_by_id_and_by_secret(stored: Database) -> None:
+def test_a_key_is_found_by_its_secret(stored: Database) -> None:
     with stored.read() as connection:
-        assert keys.find_key(connection, "k1") == KEY
         assert keys.find_key_by_secret(connection, b"h" * 32) == KEY
-        assert keys.find_key(connection, "k2") is None
         assert keys.find_key_by_secret(connection, b"x" * 32) is None
 
 
@@ -43,7 +41,7 @@ def test_a_key_without_scopes_has_none(database: Database) -> None:
     bare = replace(KEY, scopes=frozenset())
     with database.write() as connection:
         keys.insert_key(connection, bare)
-        assert keys.find_key(connection, "k1") == bare
+        assert keys.find_key_by_secret(connection, KEY.secret_hmac) == bare
 
 
 def test_keys_are_listed_oldest_first(stored: Database) -> None:
@@ -78,20 +76,6 @@ def test_a_key_is_revoked_once(stored: Database) -> None:
         assert not keys.revoke_key(connection, "k1", AT.replace(year=2027))
         assert not keys.revoke_key(connection, "k2", AT)
     with stored.read() as connection:
-        assert keys.find_key(connection, "k1") == replace(KEY, revoked_at="2026-11-24T00:00:00.000000Z")
-
-
-@pytest.mark.parametrize(
-    ("development", "revoked", "expected"),
-    [(False, False, False), (True, False, True), (True, True, False)],
-    ids=["other key", "in force", "revoked"],
-)
-def test_a_development_key_in_force_is_seen(
-    database: Database, development: bool, revoked: bool, expected: bool
-) -> None:
-    with database.write() as connection:
-        keys.insert_key(connection, replace(KEY, development=development))
-        if revoked:
-            keys.revoke_key(connection, "k1", AT)
-    with database.read() as connection:
-        assert keys.has_development_key(connection) is expected
+        assert keys.find_key_by_secret(connection, KEY.secret_hmac) == replace(
+            KEY, revoked_at="2026-11-24T00:00:00.000000Z"
+        )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.errors import StorageUnavailable
+from service.errors import Conflict, StorageUnavailable
 from service.store.engine import Database
 from service.store.scores import ListedScore, ScoreRow, find_score, insert_score, list_scores
 
@@ -91,8 +91,8 @@ def test_a_score_is_superseded_once(database: Database, save: Save, make_row: Ma
     second, third = make_row(supersedes=first.score_id), make_row(supersedes=first.score_id)
     save(first)
     save(second)
-    with database.write() as connection:
-        assert not insert_score(connection, third)
+    with pytest.raises(Conflict), database.write() as connection:
+        insert_score(connection, third)
     with database.read() as connection:
         found = [find_score(connection, row.score_id) for row in (first, second, third)]
     assert [None if one is None else one.superseded_by for one in found] == [second.score_id, None, None]
