@@ -19,7 +19,7 @@ from service.api import openapi, routes_health, routes_models, routes_scores
 from service.api.access_log import AccessLog
 from service.api.problems import install_problem_handlers
 from service.audit.committer import Committer, Receipt
-from service.errors import InputRejected, Problem, Unauthenticated, UnsafeConfiguration
+from service.errors import InputRejected, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ActiveModels, ActiveSlot
 from service.registry.bundled import load_bundled
 from service.settings import Settings, shipped, unsafe_in_production
@@ -47,8 +47,11 @@ class LogObserver:
 
     def failed(self, error: BaseException) -> None:
         """One item failed; its caller was told. A refusal is no failure of ours."""
-        if not isinstance(error, InputRejected):
-            log_event("commit_failed", level=logging.ERROR, error_type=type(error).__name__)
+        if isinstance(error, InputRejected):
+            return
+        # Our own faults name a kind and quote nothing; what anything else says is kept out of the log.
+        reason = error.message if isinstance(error, SystemFault) else None
+        log_event("commit_failed", level=logging.ERROR, error_type=type(error).__name__, reason=reason)
 
 
 def open_services(settings: Settings, *, serving: bool) -> Services:

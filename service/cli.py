@@ -19,7 +19,7 @@ from service import __version__
 from service.errors import ArtifactRejected, InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
-from service.terminal import RESEARCH_USE, answer_text, report, say, show
+from service.terminal import RESEARCH_USE, answer_text, prepare, report, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,24 @@ Command = Callable[[argparse.Namespace, Settings], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
+    prepare()
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return ENVIRONMENT
+    except BrokenPipeError:
+        # The reader went away (`| head`); what is left in the buffer must not raise again when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        # Standard output itself may be what failed.
+        refusal = f"{type(error).__name__}: {error.strerror or 'the system refused'}."
+        sys.stderr.write(f"system_fault: {refusal} Check the path and its owner.\n")
+        return ENVIRONMENT
+
+
+def _run(options: argparse.Namespace) -> int:
     command: Command = options.command
     try:
         settings = load_settings()
@@ -46,18 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ServiceError as error:
         report(error, as_json=options.json)
         return ENVIRONMENT if isinstance(error, SystemFault) else FAILED
-    except BrokenPipeError:
-        # The reader went away (`| head`); what is left in the buffer must not raise again when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except OSError as error:
-        fault = SystemFault(
-            f"{type(error).__name__}: {error.strerror or 'the system refused'}.", "Check the path and its owner."
-        )
-        report(fault, as_json=options.json)
-        return ENVIRONMENT
-    except KeyboardInterrupt:
-        return ENVIRONMENT
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
@@ -100,7 +105,7 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
         body = _with_model(body, options.model)
     answer = preview(_models(settings), body, utc_now())
     if options.json or not sys.stdout.isatty():
-        say(json.dumps(answer, indent=2, ensure_ascii=False))
+        say(json.dumps(answer, indent=2))
         return DONE
     return _show(options, answer, answer_text(answer))
 
@@ -134,7 +139,7 @@ def model_show(options: argparse.Namespace, settings: Settings) -> int:
     name, _, version = options.model.partition("@")
     if version:
         shown = show_version(models, name, _exact(models, name, version))
-        return _show(options, shown, json.dumps(shown, indent=2, ensure_ascii=False))
+        return _show(options, shown, json.dumps(shown, indent=2))
     shown = show_model(models, name)
     lines = [f"{name}@{item['version']}  {item['state']}  {item['digest']}" for item in shown["versions"]]
     lines += [f"alias {alias} -> {version}" for alias, version in shown["aliases"].items()]
@@ -150,7 +155,7 @@ def model_card(options: argparse.Namespace, settings: Settings) -> int:
     exact = _exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
     form: CardForm = "json" if options.json else options.format
     card = card_of(models, name, exact, form)
-    say(card if isinstance(card, str) else json.dumps(card, indent=2, ensure_ascii=False))
+    say(card if isinstance(card, str) else json.dumps(card, indent=2))
     return DONE
 
 
@@ -280,7 +285,9 @@ def _because(reason: str | None) -> str:
 
 def _read(name: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        if name == "-":
+            return b"" if sys.stdin is None else sys.stdin.buffer.read()
+        return Path(name).read_bytes()
     except OSError as error:
         raise InputRejected(
             f"The file cannot be read ({type(error).__name__}).", "Name a readable JSON file."

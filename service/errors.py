@@ -199,6 +199,21 @@ class LogNotOpen(SystemFault):
     title = "No audit log is open"
 
 
+class LogDamaged(SystemFault):
+    """The stored log contradicts itself; nothing is added to it."""
+
+    code = "log_damaged"
+    title = "The audit log is damaged"
+
+
+class RecordDamaged(SystemFault):
+    """A stored record is not the one its audit entry commits to; it is not shown."""
+
+    code = "record_damaged"
+    http_status = 500
+    title = "A stored record was altered"
+
+
 class AuditWouldBeLost(SystemFault):
     """A schema downgrade would drop audit entries; it was refused and changed nothing."""
 

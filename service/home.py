@@ -49,7 +49,7 @@ def write_development_key(settings: Settings, key: str) -> Path:
 
 def move_aside(path: Path) -> Path | None:
     """Rename a file out of the way, if it is there; returns its new path."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}.{secrets.token_hex(2)}.old")
     path.rename(aside)
@@ -65,6 +65,8 @@ def write_example(settings: Settings, request: dict[str, Any]) -> Path:
 
 def _create(path: Path, content: bytes) -> None:
     """Create a private file with its whole content at once, or leave the one that is there."""
+    if path.exists():
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

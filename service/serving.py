@@ -15,7 +15,7 @@ from service.domain.example import example_request
 from service.errors import Problem, UnsafeConfiguration
 from service.registry.active import ActiveModels, ModelVersion
 from service.settings import Settings
-from service.terminal import say
+from service.terminal import announce
 
 EXAMPLE_MODEL = "tb-exosomal-mirna"
 RESEARCH_USE = "The bundled models are for research use only."
@@ -36,11 +36,11 @@ class AnnouncingServer(uvicorn.Server):
         if not self.started or self.should_exit:
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        say(f"ExoScore answers at {origin_of(host, port)} ({self._settings.env}). {RESEARCH_USE}")
+        announce(f"ExoScore answers at {origin_of(host, port)} ({self._settings.env}). {RESEARCH_USE}")
         if self._example is not None:
-            say("Score a synthetic example (drawn from the model's reference distribution, no person's values):\n")
-            say("  " + curl_line(self._settings, origin_of(host, port)) + "\n")
-        say("Ready. Stop with Ctrl-C.")
+            announce("Score a synthetic example (drawn from the model's reference distribution, no person's values):\n")
+            announce("  " + curl_line(self._settings, origin_of(host, port)) + "\n")
+        announce("Ready. Stop with Ctrl-C.")
 
 
 def run(settings: Settings, host: str, port: int) -> int:
@@ -51,7 +51,7 @@ def run(settings: Settings, host: str, port: int) -> int:
     services = app.state.services
     example = None if settings.production else prepare_example(settings, services.registry.current)
     if not settings.production and ensure_development_key(settings, services):
-        say("The development key was not valid for this database: moved aside, a new one was made.")
+        announce("The development key was not valid for this database: moved aside, a new one was made.")
     config = uvicorn.Config(
         app,
         host=host,

@@ -14,8 +14,9 @@ import os
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import Problem, UnsafeConfiguration
@@ -42,6 +43,13 @@ class Settings(BaseSettings):
     idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 366)
     queue_capacity: int = Field(default=4096, ge=1, le=1_000_000)
 
+    @field_validator("home")
+    @classmethod
+    def _named(cls, home: Path) -> Path:
+        if home == Path():
+            raise ValueError("name a folder")
+        return home
+
     @property
     def production(self) -> bool:
         """Whether the unsafe conveniences of development are off."""
@@ -51,7 +59,8 @@ class Settings(BaseSettings):
         """The database URL, by default a SQLite file under `home`."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.home.absolute() / 'exoscore.db'}"
+        # Quoted, because ? and % mean something in a URL.
+        return f"sqlite:///{quote(str(self.home.absolute() / 'exoscore.db'))}"
 
 
 def load_settings() -> Settings:
@@ -89,12 +98,19 @@ def unsafe_in_production(settings: Settings) -> list[Problem]:
             problems.append(
                 _unsafe("missing_secret_file", f"The file of {PREFIX}{variable} does not exist.", "Create it.")
             )
+        elif path.stat().st_size == 0:
+            problems.append(
+                _unsafe("empty_secret_file", f"The file of {PREFIX}{variable} is empty.", "Write the secret into it.")
+            )
         elif path.stat().st_mode & 0o077:
             problems.append(
                 _unsafe(
                     "readable_secret_file", f"The file of {PREFIX}{variable} is open to others.", "Give it mode 0600."
                 )
             )
+    named = [path for path in (settings.pepper_file, settings.signing_key_file) if path is not None and path.is_file()]
+    if len(named) == 2 and named[0].samefile(named[1]):  # noqa: PLR2004 - both secrets
+        problems.append(_unsafe("shared_secret", "Pepper and signing key are one file.", "Make a secret for each."))
     if (settings.home / "dev-key").exists():
         problems.append(
             _unsafe("development_key", "A development key lies in the home folder.", "Revoke and delete it.")

@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "event": getattr(record, "event", f"library.{record.name}"),
         }
-        if record.name == "uvicorn.error" and record.exc_info is None:
+        if record.name == "uvicorn.error" and record.exc_info is None and "\n" not in record.getMessage():
             line["text"] = record.getMessage()
         return json.dumps(line | getattr(record, "fields", {}))
 

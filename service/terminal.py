@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -13,15 +16,29 @@ from service.errors import ServiceError
 RESEARCH_USE = "Research use only. Not for use in diagnostic procedures."
 
 
+def prepare() -> None:
+    """Make standard output able to print any text, whatever the terminal's encoding; a closed one swallows all."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def say(text: str) -> None:
     """One text for the person at the terminal, at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
+def announce(text: str) -> None:
+    """As `say`, for a server: nobody reading is no reason to stop serving."""
+    with suppress(OSError):
+        say(text)
+
+
 def show(document: dict[str, Any], text: str, *, as_json: bool) -> None:
     """A result: `document` for programs, `text` for people."""
-    say(json.dumps(document, ensure_ascii=False) if as_json else text)
+    say(json.dumps(document) if as_json else text)
 
 
 def report(error: ServiceError, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """What makes a start safe or refuses it: production settings, database durability, schemas, damaged artifacts."""
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -17,14 +18,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def production(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """Settings that production mode accepts."""
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"0123456789abcdef" * 2)
-    secret.chmod(0o600)
-    return environment | {
-        "EXOSCORE_ENV": "production",
-        "EXOSCORE_PEPPER_FILE": str(secret),
-        "EXOSCORE_SIGNING_KEY_FILE": str(secret),
-    }
+    secrets = {name: tmp_path / name for name in ("PEPPER", "SIGNING_KEY")}
+    for path in secrets.values():
+        path.write_bytes(b"0123456789abcdef" * 2)
+        path.chmod(0o600)
+    return environment | {"EXOSCORE_ENV": "production"} | {f"EXOSCORE_{n}_FILE": str(p) for n, p in secrets.items()}
 
 
 def test_production_without_an_approved_version_answers_503(
@@ -67,9 +65,13 @@ def test_production_refuses_a_database_with_a_development_key(
     server = start_server(database_url)
     server.stop()
     (server.home / "dev-key").unlink()
-    result = run_exoscore("serve", environment=production | {"EXOSCORE_DATABASE_URL": database_url})
+    where = production | {"EXOSCORE_DATABASE_URL": database_url, "EXOSCORE_PEPPER_FILE": str(server.home / "pepper")}
+    result = run_exoscore("serve", environment=where)
     assert result.returncode == 3
-    assert "exoscore key revoke" in result.stdout
+    (printed,) = re.findall(r"`exoscore (key revoke [0-9a-f]+)`", result.stdout)
+    assert run_exoscore(*printed.split(), environment=where).returncode == 0
+    with start_server(database_url, environment=where, key="none").client() as client:
+        assert client.get("/health/ready").status_code == 200
 
 
 def test_production_refuses_postgresql_without_durability(
@@ -102,9 +104,7 @@ def test_sqlite_is_durable_and_migrated_by_itself(
     connection.close()
 
 
-def test_a_lost_table_makes_the_server_unready_and_503(
-    start_server: Callable[..., Any], environment: dict[str, str], tb_request: dict[str, Any]
-) -> None:
+def test_a_lost_schema_makes_the_server_unready(start_server: Callable[..., Any]) -> None:
     server = start_server(None)
     with sqlite3.connect(server.home / "exoscore.db") as connection:
         connection.execute("DROP TABLE alembic_version")
@@ -143,7 +143,7 @@ def test_a_damaged_version_is_rejected_and_the_others_keep_serving(
         bare = client.post("/v1/scores", json=tb_request | {"model": "tb-exosomal-mirna"})
         assert (bare.status_code, bare.json()["code"]) == (503, "no_active_model")
         for part in ("panel", "card"):
-            assert client.get(f"/v1/models/tb-exosomal-mirna/versions/1.0.0/{part}").status_code in (200, 409)
+            assert client.get(f"/v1/models/tb-exosomal-mirna/versions/1.0.0/{part}").status_code == 409
 
 
 def test_a_swapped_manifest_is_rejected(start_server: Callable[..., Any], checkout: Path) -> None:
@@ -172,7 +172,7 @@ async def main():
                 "authorization": f"Bearer {key}", "content-type": "application/json"})
             assert answer.status_code == 201, answer.text
 asyncio.run(main())
-print(json.dumps(sorted(name for name in ("sklearn", "scipy", "joblib", "pickle_loaded") if name in sys.modules)))
+print(json.dumps(sorted(name for name in ("sklearn", "scipy", "joblib") if name in sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -184,3 +184,51 @@ print(json.dumps(sorted(name for name in ("sklearn", "scipy", "joblib", "pickle_
         cwd=Path(__file__).parents[1],
     )
     assert json.loads(done.stdout) == []
+
+
+def test_a_removed_database_is_503_and_not_ready(start_server: Callable[..., Any], tb_request: dict[str, Any]) -> None:
+    server = start_server(None)
+    with server.client() as client:
+        assert client.post("/v1/scores", json=tb_request).status_code == 201
+        for path in server.home.glob("exoscore.db*"):
+            path.unlink()
+        refused = client.post("/v1/scores", json=tb_request)
+        assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
+        assert client.get("/health/ready").status_code == 503
+
+
+def test_an_altered_score_is_not_shown(start_server: Callable[..., Any], tb_request: dict[str, Any]) -> None:
+    server = start_server(None)
+    with server.client() as client:
+        sent = {"url": "/v1/scores", "json": tb_request, "headers": {"idempotency-key": "k"}}
+        answer = client.post(**sent).json()
+        with sqlite3.connect(server.home / "exoscore.db") as connection:
+            connection.execute("UPDATE score SET answer = CAST(replace(answer, '\"final\"', '\"FINAL\"') AS BLOB)")
+        connection.close()
+        for response in (client.get(f"/v1/scores/{answer['id']}"), client.post(**sent)):
+            assert (response.status_code, response.json()["code"]) == (500, "record_damaged")
+            assert "FINAL" not in response.text
+
+
+def test_storage_failures_are_logged_with_their_kind_at_any_level(
+    start_server: Callable[..., Any], environment: dict[str, str], tb_request: dict[str, Any]
+) -> None:
+    server = start_server(None, environment=environment | {"EXOSCORE_LOG_LEVEL": "ERROR"})
+    with sqlite3.connect(server.home / "exoscore.db") as connection:
+        connection.execute("DROP TABLE score_log")
+    connection.close()
+    with server.client() as client:
+        assert client.post("/v1/scores", json=tb_request).status_code == 503
+        assert client.get("/health/ready").json()["code"] == "storage_unavailable"
+    (line,) = [json.loads(text) for text in server.log.read_text().splitlines()]
+    assert (line["event"], line["level"], line["error_type"]) == ("commit_failed", "error", "StorageUnavailable")
+    assert "SQLITE_ERROR" in line["reason"]
+
+
+def test_the_viewer_is_for_development_only(
+    start_server: Callable[..., Any], production: dict[str, str], database_url: str
+) -> None:
+    server = start_server(database_url, environment=production | {"EXOSCORE_DATABASE_URL": database_url}, key="none")
+    with server.client() as client:
+        assert client.get("/docs").status_code == 404
+        assert client.get("/openapi.json").status_code == 200

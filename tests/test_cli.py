@@ -122,6 +122,48 @@ def test_keys_are_created_listed_and_revoked(exoscore: Run, empty_database_url: 
     assert "shown only now" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda home: home.write_text("a file"), "Error"),
+        (lambda home: (home / "dev-key").mkdir(parents=True), "IsADirectoryError"),
+        (lambda home: (home / "pepper").mkdir(parents=True), "cannot be read"),
+        (lambda home: (home / "example.json").mkdir(parents=True), "IsADirectoryError"),
+    ],
+    ids=["home is a file", "dev-key is a folder", "pepper is a folder", "example is a folder"],
+)
+def test_a_home_that_cannot_be_used_exits_3(
+    exoscore: Run, environment: dict[str, str], spoil: Callable[[Path], Any], named: str
+) -> None:
+    spoil(Path(environment["EXOSCORE_HOME"]))
+    result = exoscore("serve", "--port", "0")
+    assert result.returncode == 3
+    assert named in result.stdout + result.stderr
+
+
+def test_a_check_does_not_make_a_database(exoscore: Run, environment: dict[str, str]) -> None:
+    for command in (("db", "check"), ("key", "list")):
+        assert exoscore(*command).returncode == 3
+    assert not Path(environment["EXOSCORE_HOME"]).exists()
+
+
+@pytest.mark.parametrize("redirect", [">&-", "> /dev/full"], ids=["closed", "full"])
+def test_an_output_that_cannot_be_written_is_no_traceback(environment: dict[str, str], redirect: str) -> None:
+    command = f"{sys.executable} -m service.cli model card tb-exosomal-mirna {redirect}"
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment, cwd=root, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (3 if "full" in redirect else 0)
+
+
+def test_any_text_can_be_printed_on_any_terminal(exoscore: Run, tb_request: dict[str, Any]) -> None:
+    tb_request["subject"]["id"] = "é-患者"
+    result = exoscore("score", "-", stdin=json.dumps(tb_request), PYTHONIOENCODING="ascii")
+    assert (result.returncode, json.loads(result.stdout)["subject"]["id"]) == (0, "é-患者")
+
+
 def test_a_key_with_wrong_name_and_scopes_names_both(exoscore: Run) -> None:
     result = exoscore("key", "create", "--name", "  ", "--scope", "everything", "--json")
     assert result.returncode == 1
@@ -130,9 +172,10 @@ def test_a_key_with_wrong_name_and_scopes_names_both(exoscore: Run) -> None:
 
 def test_the_schema_is_upgraded_and_checked(exoscore: Run, empty_database_url: str) -> None:
     where = {"EXOSCORE_DATABASE_URL": empty_database_url}
-    if empty_database_url.startswith("sqlite"):
-        Path(empty_database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    assert exoscore("db", "check", **where).returncode == 1
+    embedded = empty_database_url.startswith("sqlite")
+    assert exoscore("db", "check", **where).returncode == (
+        3 if embedded else 1
+    )  # no file, or a database without schema
     assert "upgraded from nothing" in exoscore("db", "upgrade", **where).stdout
     assert "nothing to do" in exoscore("db", "upgrade", **where).stdout
     checked = exoscore("db", "check", "--json", **where)

@@ -4,6 +4,7 @@ import pytest
 
 from service.errors import UnsafeConfiguration
 from service.settings import Settings, load_settings, shipped, unsafe_in_production
+from service.store.engine import Database
 
 
 def test_defaults_are_the_embedded_development_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -44,11 +45,42 @@ def test_production_lists_every_unsafe_setting(tmp_path: Path) -> None:
 
 
 def test_production_accepts_private_files(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"x" * 32)
-    secret.chmod(0o600)
-    settings = Settings(env="production", home=tmp_path, pepper_file=secret, signing_key_file=secret)
+    pepper, signing = tmp_path / "pepper", tmp_path / "signing"
+    for secret in (pepper, signing):
+        secret.write_bytes(b"x" * 32)
+        secret.chmod(0o600)
+    settings = Settings(env="production", home=tmp_path, pepper_file=pepper, signing_key_file=signing)
     assert unsafe_in_production(settings) == []
+
+
+def test_production_refuses_an_empty_and_a_shared_secret(tmp_path: Path) -> None:
+    pepper, empty = tmp_path / "pepper", tmp_path / "empty"
+    pepper.write_bytes(b"x" * 32)
+    pepper.chmod(0o600)
+    empty.touch(mode=0o600)
+    shared = Settings(env="production", home=tmp_path, pepper_file=pepper, signing_key_file=pepper)
+    assert [problem.code for problem in unsafe_in_production(shared)] == ["shared_secret"]
+    hollow = shared.model_copy(update={"signing_key_file": empty})
+    assert [problem.code for problem in unsafe_in_production(hollow)] == ["empty_secret_file"]
+
+
+def test_a_home_with_signs_of_a_url_stays_a_folder(tmp_path: Path) -> None:
+    for name in ("x?1", "x%41", "x#y", "x y"):
+        settings = Settings(home=tmp_path / name)
+        Database(settings.resolved_database_url()).close()
+        assert (tmp_path / name / "exoscore.db").is_file()
+
+
+def test_an_empty_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXOSCORE_HOME", "")
+    with pytest.raises(UnsafeConfiguration, match="not valid"):
+        load_settings()
+
+
+def test_what_a_cluster_injects_is_no_misspelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EXOSCORE_PORT", "EXOSCORE_PORT_8000_TCP_ADDR", "EXOSCORE_SERVICE_HOST", "EXOSCORE_SERVICE_PORT_HTTP"):
+        monkeypatch.setenv(name, "x")
+    assert not load_settings().production
 
 
 def test_shipped_files_lie_beside_the_package_in_a_checkout() -> None:

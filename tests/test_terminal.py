@@ -48,4 +48,4 @@ def test_an_error_is_shown_with_every_problem(capsys: pytest.CaptureFixture[str]
 def test_a_result_is_text_or_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     show({"a": "ø"}, "text", as_json=False)
     show({"a": "ø"}, "text", as_json=True)
-    assert capsys.readouterr().out == 'text\n{"a": "ø"}\n'
+    assert capsys.readouterr().out == 'text\n{"a": "\\u00f8"}\n'

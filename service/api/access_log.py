@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 import uuid
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.telemetry import log_event
 
 UNMATCHED = "unmatched"
+CLIENT_GONE = 499
 
 
 class AccessLog:
@@ -40,6 +42,8 @@ class AccessLog:
 
         try:
             await self.app(scope, receive, observed)
+        except ClientDisconnect:
+            status = CLIENT_GONE  # nobody is left to answer; nothing was stored
         finally:
             log_event(
                 "request",

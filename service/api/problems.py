@@ -20,6 +20,7 @@ from service.errors import InputRejected, NotFound, Problem, ServiceError, Syste
 from service.telemetry import log_event
 
 MEDIA_TYPE = "application/problem+json"
+MAX_PROBLEMS = 1000
 
 _MEANINGS = {
     "missing": ("missing_field", "A required value is missing.", "Add it."),
@@ -64,7 +65,7 @@ def problem_response(request: Request, error: ServiceError) -> Response:
         "detail": f"{error.message} {error.remedy}".strip(),
         "instance": f"urn:uuid:{request.state.request_id}",
         "code": error.code,
-        "errors": [_problem(problem) for problem in error.problems or (_itself(error),)],
+        "errors": [_problem(problem) for problem in _shown(error)],
     }
     request.state.code = error.code
     return Response(json.dumps(body), error.http_status, headers=headers, media_type=MEDIA_TYPE)
@@ -78,8 +79,15 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _itself(error: ServiceError) -> Problem:
-    return Problem("", error.code, error.message, error.remedy)
+def _shown(error: ServiceError) -> tuple[Problem, ...]:
+    """The problems of an error, or the error itself as one; of thousands, as many as a person can use."""
+    if not error.problems:
+        return (Problem("", error.code, error.message, error.remedy),)
+    if len(error.problems) <= MAX_PROBLEMS:
+        return error.problems
+    rest = len(error.problems) - MAX_PROBLEMS
+    more = Problem("", "more_problems", f"There are {rest} more problems.", "Mend these first and send it again.")
+    return (*error.problems[:MAX_PROBLEMS], more)
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Request
 
 from service.api.openapi import problems_of
 from service.api.schemas import Live, Ready
 from service.api.security import services_of
 from service.workflows.readiness import check_ready
+from service.workflows.services import in_thread
 
 router = APIRouter(tags=["health"])
 
@@ -23,5 +22,5 @@ async def live() -> Live:
 @router.get("/health/ready", summary="The service may be sent work", responses=problems_of(503))
 async def ready(request: Request) -> Ready:
     """Asks the database; 503 while it is away or its schema is not current."""
-    in_force = await asyncio.to_thread(check_ready, services_of(request))
+    in_force = await in_thread(check_ready, services_of(request))
     return Ready(status="ready", versions_in_force=in_force)

@@ -40,7 +40,9 @@ async def show_version(request: Request, name: str, version: str, _: Reader) -> 
 @router.get(
     "/v1/models/{name}/versions/{version}/panel",
     summary="JSON Schema of a version's request",
-    responses=ERRORS | {200: {"content": {"application/schema+json": {}}, "description": "JSON Schema 2020-12"}},
+    responses=ERRORS
+    | problems_of(409)
+    | {200: {"content": {"application/schema+json": {}}, "description": "JSON Schema 2020-12"}},
     response_class=Response,
 )
 async def show_panel(request: Request, name: str, version: str, _: Reader) -> Response:
@@ -53,6 +55,7 @@ async def show_panel(request: Request, name: str, version: str, _: Reader) -> Re
     "/v1/models/{name}/versions/{version}/card",
     summary="Model card of a version",
     responses=ERRORS
+    | problems_of(409)
     | {
         200: {
             "content": {"text/markdown": {}, "text/html": {}, "application/json": {}},

@@ -7,7 +7,6 @@ the OpenAPI document is made from the same tables, see `openapi.py`.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -23,6 +22,7 @@ from service.errors import BodyTooLarge, InputRejected, Problem, UnsupportedMedi
 from service.workflows import read_scores
 from service.workflows.keys import Caller
 from service.workflows.score_specimen import score_specimen
+from service.workflows.services import in_thread
 
 MAX_BODY_BYTES = 1024 * 1024
 JSON = "application/json"
@@ -33,7 +33,7 @@ Reader = Annotated[Caller, Depends(requires("scores:read"))]
 
 async def post_score(request: Request) -> Response:
     """Score one specimen; the answer leaves after the score and its audit entry are durable."""
-    caller = await _caller(request, score_route, "scores:write")
+    caller = await _caller(request, SCORES, "scores:write")
     _check_media_type(request)
     body = await read_body(request)
     outcome = await score_specimen(services_of(request), caller, body, _idempotency_key(request))
@@ -53,7 +53,7 @@ async def post_score(request: Request) -> Response:
 )
 async def get_score(request: Request, score_id: str, _: Reader) -> Response:
     """The stored answer, byte for byte, with what is derived at read time."""
-    row = await asyncio.to_thread(read_scores.get_score, services_of(request), score_id)
+    row = await in_thread(read_scores.get_score, services_of(request), score_id)
     answer = row.row.answer
     tag = read_scores.etag(answer, row.superseded_by)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -64,21 +64,25 @@ async def get_score(request: Request, score_id: str, _: Reader) -> Response:
 
 async def list_scores(request: Request) -> Response:
     """Scores in the order of the audit log, oldest first; no subject and no specimen."""
-    await _caller(request, list_route, "scores:read")
+    await _caller(request, SCORES, "scores:read")
     return await _page(request, parse_list(request.query_params.multi_items()))
 
 
 async def search_scores(request: Request) -> Response:
     """The list with subject and specimen filters, in a body because identifiers must not stand in a URL."""
-    await _caller(request, search_route, "scores:read")
+    await _caller(request, SEARCH, "scores:read")
     _check_media_type(request)
     return await _page(request, parse_search(await read_body(request)))
 
 
-score_route = Route("/v1/scores", post_score, methods=["POST"])
-list_route = Route("/v1/scores", list_scores, methods=["GET"])
-search_route = Route("/v1/scores/search", search_scores, methods=["POST"])
-plain_routes = (score_route, list_route, search_route)
+async def scores(request: Request) -> Response:
+    """The two methods of one path: a single route, so that a wrong method is told both."""
+    return await (post_score if request.method == "POST" else list_scores)(request)
+
+
+SCORES = Route("/v1/scores", scores, methods=["GET", "POST"])
+SEARCH = Route("/v1/scores/search", search_scores, methods=["POST"])
+plain_routes = (SCORES, SEARCH)
 
 
 async def _caller(request: Request, route: Route, scope: str) -> Caller:
@@ -101,7 +105,7 @@ async def read_body(request: Request) -> bytes:
 
 
 async def _page(request: Request, query: ScoreQuery) -> Response:
-    page = await asyncio.to_thread(read_scores.list_scores, services_of(request), query)
+    page = await in_thread(read_scores.list_scores, services_of(request), query)
     return Response(ScorePage(**page).model_dump_json(), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
 from service.workflows.keys import Caller, authenticate
-from service.workflows.services import Services
+from service.workflows.services import Services, in_thread
 
 
 def services_of(request: Request) -> Services:
@@ -21,7 +20,7 @@ async def caller_with(request: Request, scope: str) -> Caller:
     """The caller of a request; raises Unauthenticated, or ScopeMissing where the key lacks `scope`."""
     kind, _, key = request.headers.get("authorization", "").partition(" ")
     presented = key.strip() if kind.lower() == "bearer" else None
-    caller = await asyncio.to_thread(authenticate, services_of(request), presented)
+    caller = await in_thread(authenticate, services_of(request), presented)
     request.state.actor = caller.actor
     caller.require(scope)
     return caller

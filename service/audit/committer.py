@@ -12,7 +12,9 @@ The rules:
 4. Order is `seq`; `at` is a claim that never decreases within a log.
 5. Whatever goes wrong rolls back and reaches the future of that one submission, as it was raised. The thread goes on.
 6. A submission that was cancelled before its turn is left out; from its turn on it can no longer be cancelled.
-7. `close` takes nothing more in, writes what is waiting, and returns when the thread has ended.
+7. A submission whose turn comes only after `patience` seconds is refused unopened: its caller has given up, and a row
+   stored behind a caller's back is one that a retry stores again.
+8. `close` takes nothing more in, writes what is waiting, and returns when the thread has ended.
 
 A worked example. The head says log 1, size 17, last recorded at 10:00:00. A score is submitted with `at` 09:59:58, two
 seconds behind. Its rows are inserted, the head is locked, `at` becomes 10:00:00, the entry gets seq 17, the score is
@@ -22,6 +24,7 @@ recorded_at=10:00:00). Had COMMIT failed, the head would still say 17, no row wo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -29,14 +32,21 @@ from datetime import datetime, timedelta
 from functools import partial
 from queue import Full, Queue
 from threading import Lock, Thread
+from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from service.errors import Overloaded, ShuttingDown
+from service.errors import Overloaded, ShuttingDown, StorageUnavailable
 
 from .entry import Entry, leaf_hash
 
 CAPACITY = 4096
-"""Submissions that may wait; at the rates measured this is about a second's work."""
+"""Submissions that may wait."""
+
+PATIENCE = 5.0
+"""Seconds a submission may wait for its turn."""
+
+RECOVERY = 10.0
+"""Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +147,24 @@ class _Submission(Generic[T]):
     rows: Rows[T]
     entry: Entry
     future: Future[Receipt]
+    submitted: float
 
 
 class Committer(Generic[T]):
     """The one writer of a process; see the rules of this module."""
 
-    def __init__(self, storage: LogStorage[T], observer: Observer, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        storage: LogStorage[T],
+        observer: Observer,
+        capacity: int = CAPACITY,
+        *,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._failed_at: float | None = None
         self._storage = storage
         self._observer = observer
         self._queue: Queue[_Submission[T] | None] = Queue(capacity)
@@ -156,14 +178,16 @@ class Committer(Generic[T]):
         self._accepting = True
 
     @property
-    def running(self) -> bool:
-        """Whether the thread lives and submissions are taken in."""
-        return self._accepting and self._thread.is_alive()
+    def well(self) -> bool:
+        """Whether the thread lives, submissions are taken in, and the storage has not failed a write just now."""
+        failed_at = self._failed_at
+        recovered = failed_at is None or self._clock() - failed_at > RECOVERY
+        return self._accepting and self._thread.is_alive() and recovered
 
     def submit(self, rows: Rows[T], entry: Entry) -> Future[Receipt]:
         """Queue rows and entry. Raises `Overloaded` where the queue is full and `ShuttingDown` where nothing is taken
         in any more; the future raises what `rows` raised, or `StorageUnavailable`."""
-        submission = _Submission(rows, entry, Future[Receipt]())
+        submission = _Submission(rows, entry, Future[Receipt](), self._clock())
         submission.future.add_done_callback(partial(self._observe, entry.at))
         # The gate keeps a late submission from landing behind the end mark, where nobody would ever answer it.
         with self._gate:
@@ -193,11 +217,19 @@ class Committer(Generic[T]):
         if not submission.future.set_running_or_notify_cancel():
             return
         try:
+            self._require_patience(submission)
             receipt = self._commit(submission.rows, submission.entry)
         except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits; this thread serves all others
+            if isinstance(error, StorageUnavailable):
+                self._failed_at = self._clock()
             submission.future.set_exception(error)
         else:
+            self._failed_at = None
             submission.future.set_result(receipt)
+
+    def _require_patience(self, submission: _Submission[T]) -> None:
+        if self._clock() - submission.submitted > self._patience:
+            raise Overloaded("The request waited too long to be stored; nothing was stored.", "Send it again soon.")
 
     def _commit(self, rows: Rows[T], entry: Entry) -> Receipt:
         with self._storage.transaction() as transaction:

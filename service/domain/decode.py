@@ -78,12 +78,14 @@ def _double(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
         _refuse("not_finite", "The body holds a number beyond any double.", "Send finite numbers only.")
+    if number == 0 and digits.casefold().partition("e")[0].strip("-0."):
+        _refuse("not_finite", "The body holds a number too small for a double, which is not 0.", "Send it in range.")
     return number
 
 
 def _integer(digits: str) -> int:
     # Doubles end near 1.8e308, and Python itself refuses very long digit strings with a bare ValueError.
-    if len(digits) <= 309:  # noqa: PLR2004
+    if len(digits.lstrip("-")) <= 309:  # noqa: PLR2004
         _double(digits)
         return int(digits)
     _refuse("not_finite", "The body holds a number beyond any double.", "Send finite numbers only.")

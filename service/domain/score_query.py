@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from service.domain.decode import decode
-from service.domain.fields import IDENTIFIER
+from service.domain.fields import IDENTIFIER, MODEL_NAME
 from service.domain.shape import INVALID, Field, Findings, Instant, Number, Record, Text
 from service.errors import InputRejected
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
-_MODEL = Text(r"[!-~]+", "a model name or name@version", high=200)
+_MODEL = Text(MODEL_NAME + r"(?:@[0-9][0-9A-Za-z.+-]*)?", "a model name, or name@version", high=200)
 _CURSOR = Text(r"[A-Za-z0-9_-]+", "the next_cursor of a page", high=100)
 _LISTED = {
     "model": Field(_MODEL),

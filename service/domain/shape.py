@@ -141,7 +141,7 @@ def _has_surrogate(text: str) -> bool:
 
 
 _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
-_ZONE = r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
+_ZONE = r"(?:Z|[+-][0-9]{2}:[0-5][0-9])"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from service.audit.committer import Head
 from service.audit.entry import Entry, leaf_hash, parse_timestamp, timestamp
-from service.errors import LogNotOpen
+from service.errors import LogDamaged, LogNotOpen
 
 from .engine import Database, ReadConnection, WriteConnection
 from .tables import OPEN, audit_entry, audit_log
+
+DAMAGED = "Stop the service and restore the database, or have the log examined; nothing more is recorded in it."
 
 HEAD_COLUMNS = (audit_log.c.log_id, audit_log.c.origin, audit_log.c.size, audit_log.c.last_recorded_at)
 
@@ -40,10 +42,16 @@ class SqlTransaction:
     connection: WriteConnection
 
     def lock_head(self) -> Head:
-        """The head of the open log, its row locked on PostgreSQL (SQLite's writer is alone anyway)."""
+        """The head of the open log, its row locked on PostgreSQL (SQLite's writer is alone anyway).
+
+        Raises `LogDamaged` where the entries do not end where the head says: such a log is not extended.
+        """
         head = _find_open(self.connection, lock=True)
         if head is None:
             raise LogNotOpen("No audit log is open.", "Start the service once, or reopen the log.")
+        last = select(func.max(audit_entry.c.seq)).where(audit_entry.c.log_id == head.log_id)
+        if self.connection.select(last).scalar_one() != head.size - 1:
+            raise LogDamaged("The entries of the audit log do not end where its head says.", DAMAGED)
         return head
 
     def append(self, log_id: int, seq: int, leaf: bytes, entry: bytes) -> None:
@@ -107,10 +115,16 @@ def _find_open(connection: ReadConnection, *, lock: bool) -> Head | None:
     if row is None:
         return None
     log_id, origin, size, last_recorded_at = row
-    return Head(log_id, origin, size, parse_timestamp(last_recorded_at))
+    try:
+        return Head(log_id, origin, size, parse_timestamp(last_recorded_at))
+    except ValueError:
+        raise LogDamaged("The head of the audit log holds no readable time.", DAMAGED) from None
 
 
 def _create_unless_open(connection: WriteConnection, origin: str, site: str, now: datetime) -> None:
+    states = connection.select(select(audit_log.c.state)).scalars().all()
+    if states and "open" not in states:
+        raise LogNotOpen("The audit log is sealed.", "Find out who sealed it and why before anything is recorded.")
     encoded = Entry("log.opened", now, "system:service", site, record=origin).encode()
     log_id = _insert_head_unless_open(connection, origin, now)
     if log_id is not None:

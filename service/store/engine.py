@@ -16,9 +16,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import connect
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, Select, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -76,6 +79,23 @@ class WriteConnection(ReadConnection):
         return postgresql.insert(table)
 
 
+@dataclass(frozen=True, slots=True)
+class SqliteFile:
+    """The file as it was opened. SQLite goes on writing to a deleted file, and acknowledges every COMMIT into it."""
+
+    path: Path
+    device: int
+    inode: int
+
+    def in_place(self) -> bool:
+        """Whether the path still leads to that very file."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (self.device, self.inode)
+
+
 class Database:
     """One database, named by its URL. Opens connections when they are needed; `close` gives them all back.
 
@@ -86,8 +106,9 @@ class Database:
     def __init__(self, url: str, *, create: bool = True) -> None:
         parsed = _parse(url)
         self.embedded = parsed.get_backend_name() == "sqlite"
+        self._file: SqliteFile | None = None
         if self.embedded:
-            _prepare_file(Path(str(parsed.database)), create=create)
+            self._file = _prepare_file(Path(str(parsed.database)), create=create)
             self._writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", query_only="OFF")
             self._reader = _sqlite_engine(parsed, "BEGIN", query_only="ON")
         else:
@@ -97,6 +118,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[ReadConnection]:
         """A read-only transaction."""
+        self._require_file()
         with _storage_errors(), self._reader.begin() as connection:
             yield ReadConnection(connection)
 
@@ -105,6 +127,8 @@ class Database:
         """A writing transaction, committed when the block ends."""
         with _storage_errors(), self._writer.begin() as connection:
             yield WriteConnection(connection)
+            # Last thing before COMMIT: what is committed into a deleted file is gone when the process ends.
+            self._require_file()
 
     def durability_problems(self) -> tuple[str, ...]:
         """Why a COMMIT that returned could still be lost: one sentence per setting, none where all is well."""
@@ -112,6 +136,13 @@ class Database:
             if self.embedded:
                 return _sqlite_durability(connection.sqlalchemy)
             return _postgresql_durability(connection.sqlalchemy)
+
+    def _require_file(self) -> None:
+        if self._file is not None and not self._file.in_place():
+            raise StorageUnavailable(
+                "The database file was removed or replaced while it was open.",
+                "Put the file back and start the service again.",
+            )
 
     def close(self) -> None:
         """Close every pooled connection."""
@@ -124,18 +155,25 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        kind = type(getattr(error, "orig", None) or error).__name__
+        kind = _kind_of(error)
         raise StorageUnavailable(
             f"The database did not confirm the operation ({kind}); nothing was acknowledged.",
             "Send the request again with the same Idempotency-Key; if it persists, the operator has to look.",
         ) from None
 
 
+def _kind_of(error: SQLAlchemyError) -> str:
+    """What went wrong in the database's own short code (SQLSTATE, SQLITE_FULL), which never quotes data."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    return str(code or type(cause).__name__)
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         backend = ""
     if backend == "sqlite" and parsed.database and not parsed.database.startswith((":memory:", "file:")):
         return parsed.set(drivername="sqlite+pysqlite")
@@ -147,7 +185,7 @@ def _parse(url: str) -> URL:
     )
 
 
-def _prepare_file(path: Path, *, create: bool) -> None:
+def _prepare_file(path: Path, *, create: bool) -> SqliteFile:
     """Make the folder and the file readable to their owner alone; the WAL inherits the file's mode."""
     if not create and not path.is_file():
         raise StorageUnavailable(
@@ -157,15 +195,23 @@ def _prepare_file(path: Path, *, create: bool) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        found = path.stat()
     except OSError as error:
         raise StorageUnavailable(
             f"The database file cannot be opened ({type(error).__name__}).",
             "Check the folder that EXOSCORE_DATABASE_URL or EXOSCORE_HOME names, and its owner.",
         ) from error
+    return SqliteFile(path.absolute(), found.st_dev, found.st_ino)
+
+
+def _connect_sqlite(path: Path) -> SqliteConnection:
+    # mode=rw: a connection never makes a file, only `_prepare_file` does.
+    return connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=WAIT_SECONDS, check_same_thread=False)
 
 
 def _sqlite_engine(url: URL, begin: str, *, query_only: str) -> Engine:
-    engine = create_engine(url, hide_parameters=True, pool_timeout=WAIT_SECONDS, connect_args={"timeout": WAIT_SECONDS})
+    path = Path(str(url.database)).absolute()
+    engine = create_engine(url, hide_parameters=True, pool_timeout=WAIT_SECONDS, creator=partial(_connect_sqlite, path))
 
     def on_connect(connection: SqliteConnection, _record: object) -> None:
         connection.isolation_level = None

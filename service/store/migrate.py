@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-HEAD = "0001"
+REVISIONS = ("0001",)
+"""Every revision this release knows, oldest first."""
+
+HEAD = REVISIONS[-1]
 """The revision this release needs."""
 
 UPGRADE_LOCK = 0x65786F73636F7265
@@ -59,7 +62,17 @@ def upgrade(database: Database, folder: Path) -> None:
     from alembic import command  # noqa: PLC0415 - slow to import, and a server that is up to date needs none of it
 
     with _locked_configuration(database, folder) as configuration:
+        _require_known(current_revision(database))
         command.upgrade(configuration, HEAD)
+
+
+def _require_known(revision: str | None) -> None:
+    """Raise `SchemaOutdated` for a revision that this release has never heard of, as after a rollback of the code."""
+    if revision not in {None, *REVISIONS}:
+        raise SchemaOutdated(
+            "The database schema is at a revision that this release does not know.",
+            "Run the release that wrote it, or a newer one.",
+        )
 
 
 def downgrade(database: Database, folder: Path, *, discard_audit_entries: bool = False) -> None:

@@ -22,11 +22,11 @@ from service.errors import (
     StorageUnavailable,
 )
 from service.store import idempotency as idempotency_store
-from service.store import scores as score_store
 from service.store.engine import WriteConnection
 from service.store.scores import StoredScore
 from service.telemetry import log_event
 from service.workflows.keys import keyed_hash
+from service.workflows.read_scores import find_recorded
 from service.workflows.services import Services
 
 MAX_KEY_LENGTH = 255
@@ -111,4 +111,4 @@ def stored_under(services: Services, ticket: Ticket) -> StoredScore | None:
             message = "This Idempotency-Key was used before with another body."
             problem = Problem("", "idempotency_mismatch", message, "Use a new key for a new request.")
             raise IdempotencyMismatch(message, problems=[problem])
-        return score_store.find_score(connection, row.score_id)
+        return find_recorded(connection, row.score_id)

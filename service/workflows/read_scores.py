@@ -12,9 +12,12 @@ import json
 import re
 from typing import Any
 
+from service.audit.entry import commitment
 from service.domain.score_query import ScoreQuery
-from service.errors import InputRejected, NotFound, Problem
+from service.errors import InputRejected, NotFound, Problem, RecordDamaged
 from service.store import scores as score_store
+from service.store.audit_log import list_entries
+from service.store.engine import ReadConnection
 from service.store.scores import ListedScore, StoredScore
 from service.workflows.services import Services
 
@@ -22,14 +25,28 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 def get_score(services: Services, score_id: str) -> StoredScore:
-    """One stored score; raises NotFound."""
+    """One stored score; raises NotFound, or RecordDamaged where its bytes are not those that were recorded."""
     if _ID.fullmatch(score_id) is None:
         raise _unknown()
     with services.database.read() as connection:
-        row = score_store.find_score(connection, score_id)
-    if row is None:
+        stored = find_recorded(connection, score_id)
+    if stored is None:
         raise _unknown()
-    return row
+    return stored
+
+
+def find_recorded(connection: ReadConnection, score_id: str) -> StoredScore | None:
+    """A stored score whose answer is the one its audit entry commits to; raises RecordDamaged for any other."""
+    stored = score_store.find_score(connection, score_id)
+    if stored is None:
+        return None
+    entries = list_entries(connection, log_id=stored.log_id, start=stored.seq, limit=1)
+    recorded = json.loads(entries[0].entry) if entries else {}
+    committed = (recorded.get("record"), recorded.get("in"), recorded.get("out"))
+    row = stored.row
+    if committed != (score_id, commitment(row.salt, row.request), commitment(row.salt, row.answer)):
+        raise RecordDamaged("The stored score is not the one that was recorded.", "Have the audit log verified.")
+    return stored
 
 
 def list_scores(services: Services, query: ScoreQuery) -> dict[str, Any]:

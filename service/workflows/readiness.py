@@ -10,6 +10,6 @@ from service.workflows.services import Services
 def check_ready(services: Services) -> int:
     """The number of model versions in force; raises StorageUnavailable or SchemaOutdated."""
     migrate.require_current(services.database)
-    if not services.committer.running:
-        raise StorageUnavailable("The committer has stopped.", "Restart the service.")
+    if not services.committer.well:
+        raise StorageUnavailable("The last write failed, or writing has stopped.", "See the log for commit_failed.")
     return sum(version.state == "approved" for version in services.registry.current.versions)

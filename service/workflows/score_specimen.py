@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from service.audit.committer import Receipt
 from service.audit.entry import Entry, commitment, timestamp
 from service.domain.answer import ModelIdentity, encode_answer, stored_answer
 from service.domain.panel import Panel
@@ -28,7 +27,7 @@ from service.store.audit_log import SqlTransaction
 from service.store.scores import ScoreRow, StoredScore
 from service.workflows.idempotency import IdempotencyLost, Ticket, running, stored_under
 from service.workflows.keys import Caller
-from service.workflows.services import Services, new_uuid7
+from service.workflows.services import Services, in_thread, in_time, new_uuid7
 
 LARGE_BODY_BYTES = 32 * 1024
 """Larger bodies are read in a thread: thousands of wrong names take long enough to hold everybody else up."""
@@ -80,13 +79,13 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
         return await _score_and_store(services, caller, body, None)
     ticket = Ticket.issue(services.pepper, caller.key_id, "POST /v1/scores", idempotency_key, body)
     with running(services.in_flight, ticket):
-        earlier = await asyncio.to_thread(stored_under, services, ticket)
+        earlier = await in_thread(stored_under, services, ticket)
         if earlier is not None:
             return Outcome.replay(earlier)
         try:
             return await _score_and_store(services, caller, body, ticket)
         except IdempotencyLost:
-            winner = await asyncio.to_thread(stored_under, services, ticket)
+            winner = await in_thread(stored_under, services, ticket)
             if winner is None:
                 raise
             return Outcome.replay(winner)
@@ -164,7 +163,7 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
         out=commitment(salt, answer),
     )
     future = services.committer.submit(_StoreScore(row, ticket, now, services.idempotency_ttl), entry)
-    receipt: Receipt = await asyncio.shield(asyncio.wrap_future(future))
+    receipt = await in_time(asyncio.shield(asyncio.wrap_future(future)))
     return Outcome(score_id, answer, receipt.index, created=True)
 
 

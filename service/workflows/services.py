@@ -5,21 +5,45 @@ Time and randomness come in here and nowhere else, so a test can hold them still
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from service.audit.committer import Committer
+from service.errors import StorageUnavailable
 from service.registry.active import ActiveSlot
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 12.0
+"""Longer than a submission may wait for its turn and its locks together, so that it is reached only by a hang."""
 
 
 def utc_now() -> datetime:
     """The present time, aware, in UTC."""
     return datetime.now(tz=UTC)
+
+
+async def in_time(work: Awaitable[T]) -> T:
+    """The result of `work`, or StorageUnavailable after `PATIENCE_SECONDS`: a caller is answered even by a database
+    that has stopped in the middle of a sentence."""
+    try:
+        return await asyncio.wait_for(work, PATIENCE_SECONDS)
+    except TimeoutError:
+        raise StorageUnavailable(
+            "The database did not answer in time.", "Send the request again with the same Idempotency-Key."
+        ) from None
+
+
+async def in_thread(function: Callable[..., T], *arguments: object) -> T:
+    """The result of a function that asks the database, called in a thread; StorageUnavailable where that takes long."""
+    return await in_time(asyncio.to_thread(function, *arguments))
 
 
 def new_uuid7(now: datetime, random_bits: int | None = None) -> str:

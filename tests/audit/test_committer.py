@@ -250,3 +250,67 @@ def test_nothing_is_taken_in_unless_it_runs(log: MemoryLog, started: bool) -> No
     committer.close()
     with pytest.raises(ShuttingDown):
         committer.submit(NoRows(), ENTRY)
+
+
+class Ticking:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_submission_whose_caller_has_given_up_is_not_stored() -> None:
+    clock = Ticking()
+    committer = Committer(MemoryLog(), SilentObserver(), clock=clock)
+    entered, leave = Event(), Event()
+
+    class Slow(NoRows):
+        def insert(self, transaction: object) -> None:
+            entered.set()
+            leave.wait(10)
+
+    committer.start()
+    slow = committer.submit(Slow(), ENTRY)
+    late = committer.submit(NoRows(), ENTRY)
+    entered.wait(10)
+    clock.now += 5.1
+    leave.set()
+    assert slow.result().index == 1
+    with pytest.raises(Overloaded, match="waited too long"):
+        late.result()
+    assert committer.submit(NoRows(), ENTRY).result().index == 2
+    committer.close()
+
+
+class FailingRows(NoRows):
+    """Rows that the storage refuses."""
+
+    def insert(self, transaction: object) -> None:
+        raise StorageUnavailable("Away.")
+
+
+def fail(committer: Committer[MemoryTransaction]) -> None:
+    with pytest.raises(StorageUnavailable):
+        committer.submit(FailingRows(), ENTRY).result()
+
+
+def test_a_failed_write_makes_it_unwell_until_one_succeeds_or_time_passes() -> None:
+    clock = Ticking()
+    committer = Committer(MemoryLog(), SilentObserver(), clock=clock)
+    assert not committer.well
+    committer.start()
+    assert committer.well
+    fail(committer)
+    assert not committer.well
+    committer.submit(NoRows(), ENTRY).result()
+    assert committer.well
+    fail(committer)
+    clock.now += 9.9
+    assert not committer.well
+    clock.now += 0.2
+    assert committer.well
+    committer.close()
+    assert not committer.well

@@ -76,3 +76,17 @@ def test_repeated_keys_are_pointed_at_by_their_object(body: bytes, pointers: lis
 )
 def test_readable_bodies(body: bytes, document: object) -> None:
     assert decode(body) == document
+
+
+@pytest.mark.parametrize("digits", ["1e-400", "-0.0001e-330", "9E-999"])
+def test_a_number_too_small_to_be_told_from_zero_is_refused(digits: str) -> None:
+    with pytest.raises(MalformedBody, match="too small"):
+        decode(f'{{"value": {digits}}}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("digits", "value"), [("0e-400", 0.0), ("-0.0", 0.0), ("5e-324", 5e-324), ("-" + "1" * 309, None)]
+)
+def test_zero_and_the_smallest_and_largest_numbers_are_read(digits: str, value: float | None) -> None:
+    read = decode(f'{{"value": {digits}}}'.encode())["value"]
+    assert read == (int(digits) if value is None else value)

@@ -67,3 +67,9 @@ def test_any_query_string_is_read_or_refused_without_echo(parameters: list[tuple
     except InputRejected as error:
         text = str(error.problems)
         assert "QQ" not in text
+
+
+@pytest.mark.parametrize("model", ["@", "@1.0.0", "tb@", "tb@production", "TB", "tb\n"])
+def test_a_model_filter_names_a_model_and_perhaps_a_version(model: str) -> None:
+    with pytest.raises(InputRejected):
+        parse_list([("model", model)])

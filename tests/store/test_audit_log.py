@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from service.audit.committer import Committer, Head, NoRows, SilentObserver
+from service.audit.committer import Committer, Head, NoRows, SilentObserver, extend
 from service.audit.entry import Entry, leaf_hash, timestamp
-from service.errors import Conflict, LogNotOpen, StorageUnavailable
+from service.errors import Conflict, LogDamaged, LogNotOpen, StorageUnavailable
 from service.store import audit_log
 from service.store.audit_log import SqlLogStorage, SqlTransaction
 from service.store.engine import Database
@@ -311,7 +311,21 @@ def test_postgresql_refuses_to_truncate(postgresql_backend: Any, entry: Entry) -
     postgresql_backend.remove(url)
 
 
-def test_a_sealed_log_makes_room_for_one_more(database: Database, storage: SqlLogStorage, entry: Entry) -> None:
+def test_a_sealed_log_is_not_silently_followed_by_another(
+    database: Database, storage: SqlLogStorage, entry: Entry
+) -> None:
     with database.write() as connection:
         connection.execute(text("UPDATE audit_log SET state = 'sealed'"))
-    assert storage.open(site="default", now=entry.at).log_id == 2
+    with pytest.raises(LogNotOpen):
+        storage.open(site="default", now=entry.at)
+
+
+@pytest.mark.parametrize("change", ["size = 100", "size = 1", f"last_recorded_at = '{'x' * 27}'"])
+def test_a_log_that_contradicts_itself_is_not_extended(database: Database, storage: SqlLogStorage, change: str) -> None:
+    with storage.transaction() as transaction:
+        head = transaction.lock_head()
+        extend(transaction, head, Entry("config.changed", head.last_recorded_at, "system:service", "default"))
+    with database.write() as connection:
+        connection.sqlalchemy.exec_driver_sql(f"UPDATE audit_log SET {change}")
+    with pytest.raises(LogDamaged), storage.transaction() as transaction:
+        transaction.lock_head()

@@ -139,7 +139,7 @@ def test_errors_name_their_kind_and_no_value(database: Database) -> None:
         connection.execute(insert.bindparams(**values))
     printed = "".join(traceback.format_exception(raised.value))
     assert "patient-4711" not in printed + raised.value.message + raised.value.remedy
-    assert any(kind in raised.value.message for kind in ("IntegrityError", "CheckViolation"))
+    assert any(kind in raised.value.message for kind in ("SQLITE_CONSTRAINT_CHECK", "23514"))
 
 
 def test_a_database_that_is_away_is_storage_unavailable(tmp_path: Path) -> None:
@@ -180,3 +180,33 @@ def test_the_pool_recovers_when_its_connections_were_cut(postgresql_backend: Any
     database.close()
     other.close()
     postgresql_backend.remove(url)
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_nothing_is_written_into_a_file_that_is_no_longer_there(sqlite_backend: Any, change: str) -> None:
+    url = sqlite_backend.migrated()
+    path = Path(url.removeprefix("sqlite:///"))
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE probe (x)"))
+    copy = path.read_bytes()
+    path.unlink()
+    if change == "replaced":
+        path.write_bytes(copy)
+    with pytest.raises(StorageUnavailable, match="removed or replaced"), database.write() as connection:
+        connection.execute(text("INSERT INTO probe VALUES (1)"))
+    with pytest.raises(StorageUnavailable, match="removed or replaced"), database.read():
+        pytest.fail("read from a deleted file")
+    assert path.exists() == (change == "replaced")
+    database.close()
+
+
+def test_a_missing_file_is_not_made_where_it_is_only_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailable, match="does not exist"):
+        Database(f"sqlite:///{tmp_path}/none/exoscore.db", create=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_url_with_a_port_that_is_none_is_refused() -> None:
+    with pytest.raises(UnsafeConfiguration):
+        Database("postgresql://user:password@host:port/x")

@@ -164,3 +164,10 @@ def test_a_current_server_never_imports_alembic(database_url: str) -> None:
     )
     environment = {**os.environ, "URL": database_url}
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, check=True)
+
+
+def test_a_revision_of_a_newer_release_is_refused(database: Database, migrations: Path) -> None:
+    with database.write() as connection:
+        connection.sqlalchemy.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaOutdated, match="does not know"):
+        migrate.upgrade(database, migrations)
