@@ -20,7 +20,8 @@ FROM python:${PYTHON}
 LABEL org.opencontainers.image.title="ExoScore" \
       org.opencontainers.image.description="Clinical scoring service for exosome biomarker panels; bundled models are research use only" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN groupadd --system --gid 10001 exoscore \
+RUN python -m pip uninstall --yes pip setuptools wheel \
+    && groupadd --system --gid 10001 exoscore \
     && useradd --system --uid 10001 --gid exoscore --home-dir /var/lib/exoscore --shell /usr/sbin/nologin exoscore \
     && install --directory --owner=exoscore --group=exoscore --mode=0700 /var/lib/exoscore
 COPY --from=build /opt/exoscore /opt/exoscore

@@ -15,10 +15,9 @@ from service.domain.example import example_request
 from service.errors import Problem, UnsafeConfiguration
 from service.registry.active import ActiveModels, ModelVersion
 from service.settings import Settings
-from service.terminal import announce
+from service.terminal import RESEARCH_USE, announce
 
 EXAMPLE_MODEL = "tb-exosomal-mirna"
-RESEARCH_USE = "The bundled models are for research use only."
 
 
 class AnnouncingServer(uvicorn.Server):

@@ -41,3 +41,18 @@ def test_the_printed_refusal_is_what_comes_back(start_server: Callable[..., Any]
 def test_every_linked_file_exists() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (Path(__file__).parents[1] / target).is_file(), target
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert re.search(r"@[A-Z]+@", README) is None
+
+
+def test_the_figures_are_those_of_the_model_cards() -> None:
+    folder = Path(__file__).parents[1] / "model_artifacts"
+    for path in folder.glob("*/*/manifest.json"):
+        manifest = json.loads(path.read_text())
+        for figure in manifest["performance"]:
+            # The README states the AUC of the model itself, on the split it was held back from and cross-validated.
+            if figure["metric"].startswith("AUC") and "not this equation" not in figure["metric"]:
+                interval = figure["interval"]
+                assert f"{figure['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in README

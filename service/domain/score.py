@@ -1,4 +1,4 @@
-"""The result of scoring one specimen: value, kind, category and contributions, and the answer's stored form.
+"""The result of scoring one specimen: value, kind, category and contributions.
 
 A score is re-derivable: `value` is the inverse `link` of `baseline` plus the sum of the contributions' `term`s, added
 in the order shown. Numbers are full doubles; `display` is the only rounding, and only for people.

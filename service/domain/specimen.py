@@ -11,30 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.domain.decode import as_object, decode
-from service.domain.example import example_request
-from service.domain.fields import REQUEST, request_schema
+from service.domain.fields import REQUEST
 from service.domain.inputs import read_covariates, read_quality
 from service.domain.intended_use import check_intended_use
 from service.domain.measurements import read_measurements
 from service.domain.panel import Panel
-from service.domain.panel_schema import panel_schema
 from service.domain.shape import INVALID, Findings
 from service.domain.submission import PanelInput, QualityMeasure, Specimen, Subject, Submission
 from service.errors import InputRejected, Problem
-
-__all__ = [
-    "PanelInput",
-    "QualityMeasure",
-    "Specimen",
-    "Subject",
-    "Submission",
-    "decode",
-    "example_request",
-    "panel_schema",
-    "parse",
-    "parse_document",
-    "request_schema",
-]
 
 # Clocks of laboratory systems differ; more than this is a wrong time, not a wrong clock.
 CLOCK_SKEW = timedelta(minutes=5)

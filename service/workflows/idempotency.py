@@ -33,7 +33,7 @@ MAX_KEY_LENGTH = 255
 
 
 class IdempotencyLost(Conflict):
-    """Another replica stored an answer under the same key first; the caller of the workflow never sees this."""
+    """Another replica stored an answer under the same key first; the caller is given that answer, if it can be read."""
 
     code = "idempotency_lost"
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,8 @@ def wait_for(ask: Callable[[], bytes]) -> bytes:
     while True:
         try:
             return ask()
+        except urllib.error.HTTPError:
+            raise  # the server is up, and refused
         except OSError:
             if time.monotonic() > deadline:
                 raise

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from service.store.engine import Database
 from service.store.tables import audit_log
@@ -33,6 +33,20 @@ def post(server: Any, request: dict[str, Any], key: str | None = None) -> Any:
     headers = {} if key is None else {"idempotency-key": key}
     with server.client() as client:
         return client.post("/v1/scores", json=request, headers=headers)
+
+
+def until_two_wait(url: str) -> None:
+    """Return when two writers wait for a lock: one for the head of the log, one for the other's claim of the key."""
+    database = Database(url)
+    blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    for _ in range(100):
+        with database.read() as connection:
+            if connection.sqlalchemy.execute(blocked).scalar_one() >= 2:
+                break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the two requests never met")
+    database.close()
 
 
 def stored(server: Any) -> list[str]:
@@ -64,7 +78,7 @@ def test_of_two_replicas_with_one_key_one_stores_and_the_other_replays(
     with ThreadPoolExecutor(2) as pool:
         with held_head(url):
             waiting = [pool.submit(post, server, tb_request, "k") for server in servers]
-            time.sleep(0.5)
+            until_two_wait(url)
         answers = [future.result() for future in waiting]
     assert sorted(answer.status_code for answer in answers) == [200, 201]
     assert answers[0].json() == answers[1].json()

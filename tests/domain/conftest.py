@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from service.domain.panel import Action, IntendedUse, Panel, PanelAnalyte, PanelCovariate, Rule
-from service.domain.specimen import Submission, parse_document
+from service.domain.specimen import parse_document
+from service.domain.submission import Submission
 from service.errors import InputRejected
 
 MIR_20A, MIR_451A, MIR_21 = "MIMAT0000075", "MIMAT0001631", "MIMAT0000076"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.domain.panel import PanelCovariate
-from service.domain.specimen import Submission
+from service.domain.submission import Submission
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 Refusals = Callable[..., list[tuple[str, str]]]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.domain.panel import Panel
-from service.domain.specimen import Submission
+from service.domain.submission import Submission
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.measurements import named
 from service.domain.panel import Action, Panel, Rule
-from service.domain.specimen import Submission
+from service.domain.submission import Submission
 from service.errors import InputRejected, Problem
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]

@@ -10,7 +10,7 @@ import pytest
 
 from service.domain.panel import Panel
 from service.domain.panel_schema import panel_schema
-from service.domain.specimen import Submission
+from service.domain.submission import Submission
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 MIR_20A, MIR_451A, CD63, GNAS = "/measurements/0", "/measurements/1", "/measurements/2", "/measurements/3"

@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.panel import GateLimits
 from service.domain.quality import GATES, Direction, Quality, Verdict, assess
-from service.domain.specimen import Submission
+from service.domain.submission import Submission
 from service.domain.units import parse_unit
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]

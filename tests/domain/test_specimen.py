@@ -8,8 +8,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from service.domain.fields import request_schema
 from service.domain.panel import Panel
-from service.domain.specimen import Submission, parse, parse_document, request_schema
+from service.domain.specimen import parse, parse_document
+from service.domain.submission import Submission
 from service.errors import (
     InputRejected,
     MalformedBody,

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from service.domain.example import example_request
 from service.domain.panel import Action, IntendedUse, Panel, PanelAnalyte, PanelCovariate, Rule
-from service.domain.specimen import Submission, example_request, panel_schema, parse, parse_document
+from service.domain.panel_schema import panel_schema
+from service.domain.specimen import parse, parse_document
+from service.domain.submission import Submission
 from service.domain.units import convert
 from service.errors import InputRejected, ServiceError
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.domain.specimen import example_request, parse_document
+from service.domain.example import example_request
+from service.domain.specimen import parse_document
 from service.errors import ArtifactRejected
 from service.registry import artifact as artifact_module
 from service.registry.artifact import read_artifact, verify_artifact
