@@ -10,6 +10,7 @@ import time
 import uuid
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.telemetry import log_event
@@ -43,7 +44,8 @@ class AccessLog:
         try:
             await self.app(scope, receive, observed)
         except ClientDisconnect:
-            status = CLIENT_GONE  # nobody is left to answer; nothing was stored
+            # Nobody is left to read it, but the server wants every request answered; nothing was stored.
+            await Response(status_code=CLIENT_GONE)(scope, receive, observed)
         finally:
             log_event(
                 "request",

@@ -30,11 +30,11 @@ def utc_now() -> datetime:
     return datetime.now(tz=UTC)
 
 
-async def in_time(work: Awaitable[T]) -> T:
-    """The result of `work`, or StorageUnavailable after `PATIENCE_SECONDS`: a caller is answered even by a database
-    that has stopped in the middle of a sentence."""
+async def in_time(work: Awaitable[T], patience_seconds: float = PATIENCE_SECONDS) -> T:
+    """The result of `work`, or StorageUnavailable after a while: a caller is answered even where a database has
+    stopped in the middle of a sentence."""
     try:
-        return await asyncio.wait_for(work, PATIENCE_SECONDS)
+        return await asyncio.wait_for(work, patience_seconds)
     except TimeoutError:
         raise StorageUnavailable(
             "The database did not answer in time.", "Send the request again with the same Idempotency-Key."

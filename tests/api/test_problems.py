@@ -1,0 +1,79 @@
+"""Errors as answers: one form for all, nothing submitted in it, and a trace of those nobody expected."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+
+from service.api.access_log import AccessLog
+from service.api.problems import MAX_PROBLEMS, install_problem_handlers
+from service.errors import InputRejected, Overloaded, Problem, ServiceError, Unauthenticated
+from service.telemetry import LOGGER
+
+
+def answer_to(raised: Exception) -> httpx.Response:
+    """What a caller gets where a route raises."""
+    app = FastAPI()
+
+    @app.get("/raises")
+    async def raises() -> None:
+        raise raised
+
+    install_problem_handlers(app)
+    app.add_middleware(AccessLog)
+    return asyncio.run(get(app))
+
+
+async def get(app: FastAPI) -> httpx.Response:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get("/raises")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    caplog.set_level(logging.INFO, logger=LOGGER.name)
+    return lambda: [{"event": r.event} | r.fields for r in caplog.records if hasattr(r, "event")]
+
+
+def test_a_defect_is_500_without_a_word_of_what_was_sent(logged: Callable[[], list[dict[str, Any]]]) -> None:
+    response = answer_to(RuntimeError("patient S-104"))
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (500, "internal_error")
+    assert "S-104" not in response.text + json.dumps(logged())
+    assert problem["instance"] == f"urn:uuid:{response.headers['x-request-id']}"
+    (defect,) = [line for line in logged() if line["event"] == "internal_error"]
+    assert (defect["error_type"], defect["request_id"]) == ("RuntimeError", response.headers["x-request-id"])
+    assert defect["location"].rpartition(":")[2].isdigit()
+
+
+def test_a_caller_that_goes_away_is_no_defect(logged: Callable[[], list[dict[str, Any]]]) -> None:
+    assert answer_to(ClientDisconnect()).content == b""
+    assert [(line["event"], line["status"]) for line in logged()] == [("request", 499)]
+
+
+@pytest.mark.parametrize(
+    ("error", "header"),
+    [(Unauthenticated("No key.", "Send one."), "www-authenticate"), (Overloaded("Full.", "Wait."), "retry-after")],
+)
+def test_an_error_brings_its_header(error: ServiceError, header: str) -> None:
+    assert header in answer_to(error).headers
+
+
+def test_an_error_without_single_problems_is_one_itself() -> None:
+    assert answer_to(Overloaded("Full.", "Wait.")).json()["errors"] == [
+        {"pointer": "", "code": "overloaded", "message": "Full.", "remedy": "Wait."}
+    ]
+
+
+def test_thousands_of_problems_are_cut_and_counted() -> None:
+    problems = [Problem(f"/{number}", "x", "Wrong.", "Mend.") for number in range(MAX_PROBLEMS + 7)]
+    shown = answer_to(InputRejected("Many.", "Mend.", problems)).json()["errors"]
+    assert len(shown) == MAX_PROBLEMS + 1
+    assert "7 more" in shown[-1]["message"]
