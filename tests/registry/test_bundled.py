@@ -17,10 +17,7 @@ import pytest
 from service.domain.specimen import example_request, parse_document
 from service.errors import ArtifactRejected
 from service.registry import artifact as artifact_module
-from service.registry.artifact import read_artifact, verify_artifact
-from service.registry.build import build_scorer
 from service.registry.bundled import load_bundled, read_index
-from service.registry.manifest import Manifest
 
 TB = "tb-exosomal-mirna"
 PGD = "pgd-klkb1-inotrope"
@@ -302,38 +299,6 @@ def test_the_newest_release_goes_into_production_and_no_pre_release(install: Ins
     assert [v.version for v in models.versions_of(TB)] == ["1.0.0", "1.9.0", "1.10.0", "2.0.0-rc.1"]
 
 
-LATER = [
-    ("normalisation", [{"step": "ratio", "numerator": "MIMAT0000075", "denominator": "MIMAT0000082"}]),
-    ("normalisation", [{"step": "delta_cq", "analytes": ["MIMAT0000075"], "references": ["MIMAT0000082"]}]),
-    ("calibration", {"method": "isotonic", "parameters": {"x": [0.0, 1.0]}}),
-    ("calibration", {"method": "fold_averaged", "parameters": {}}),
-    ("coefficient_covariance", [[0.0] * 7] * 7),
-    ("lowered", None),
-    (
-        "reference_distribution",
-        {
-            "location": [0.0] * 6,
-            "spread": [1.0] * 6,
-            "correlation_factor": [[1.0] * 6] * 6,
-            "flag_limit": 1.0,
-            "fail_limit": 2.0,
-            "limits_source": "x",
-        },
-    ),
-]
-
-
-@pytest.mark.parametrize(("key", "value"), LATER, ids=[f"{k} {n}" for n, (k, _) in enumerate(LATER)])
-def test_what_this_release_cannot_do_is_rejected_by_name(
-    install: Install, tb_document: Document, key: str, value: object
-) -> None:
-    tb_document["version"] = "1.0.1"
-    (tb_document if key in tb_document else tb_document["estimator"])[key] = value
-    said = reason(install(tb_document), version="1.0.1")
-    assert "needs a later release" in said
-    assert {"lowered": "not lowered"}.get(key, key) in said
-
-
 def test_a_locked_scale_step_is_served(install: Install, tb_document: Document, bundled: Path) -> None:
     golden = json.loads((bundled / TB / "1.0.0" / "golden.json").read_bytes())
     first = tb_document["panel"][0]["analyte"]
@@ -414,9 +379,7 @@ def test_serving_imports_neither_sklearn_nor_joblib_nor_scipy(bundled: Path) -> 
 import sys
 from pathlib import Path
 import numpy as np
-from service.registry.build import build_scorer
 from service.registry.bundled import load_bundled, read_index
-from service.registry.manifest import Manifest
 from service.registry.card import card_html, card_json, card_markdown
 models = load_bundled(Path(sys.argv[1]), in_force=True)
 for version in models.versions:
@@ -433,50 +396,3 @@ print(sorted({"sklearn", "joblib", "scipy"} & set(sys.modules)), len(models.vers
         cwd=bundled.parent,
     )
     assert done.stdout == "[] 2\n"
-
-
-@pytest.mark.parametrize(
-    ("inside", "path"),
-    [
-        (f"{TB}/1.0.0", "."),
-        (TB, "1.0.0"),
-        (TB, "./1.0.0/"),
-        ("", f"{TB}/1.0.0"),
-        (PGD, f"../{TB}/1.0.0"),
-        (f"{PGD}/1.0.0", f"../../{TB}/1.0.0/../1.0.0"),
-    ],
-)
-def test_an_artifact_reads_from_wherever_one_stands(
-    spoilable: Path, monkeypatch: pytest.MonkeyPatch, inside: str, path: str
-) -> None:
-    monkeypatch.chdir(spoilable / inside)
-    assert read_artifact(Path(path), expected_digest=None).name == TB
-
-
-def test_a_moved_artifact_is_refused_from_inside_too(spoilable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir((spoilable / TB / "1.0.0").rename(spoilable / TB / "1.0.1"))
-    with pytest.raises(ArtifactRejected, match="folder's"):
-        read_artifact(Path(), expected_digest=None)
-
-
-@pytest.mark.parametrize("unit", ["{Cq}", "{cq}", "{Ct}", "{Cp}"])
-@pytest.mark.parametrize("name", ["lob", "lod", "loq", "upper_limit"])
-def test_a_limit_in_cycles_waits_for_a_later_release(
-    parse: Callable[[Document], Manifest], tb_document: Document, unit: str, name: str
-) -> None:
-    entry = tb_document["panel"][2]
-    entry |= {"unit": unit, "range": {"low": 5.0, "high": 40.0}}
-    build_scorer(parse(tb_document))
-    entry[name] = 35.0
-    with pytest.raises(ArtifactRejected) as caught:
-        build_scorer(parse(tb_document))
-    (problem,) = caught.value.problems
-    assert (problem.pointer, problem.code) == (f"/panel/2/{name}", "needs_later_release")
-    assert problem.remedy
-
-
-def test_an_artifact_reads_without_an_expected_digest_but_not_with_a_wrong_one(bundled: Path) -> None:
-    read = read_artifact(bundled / PGD / "1.0.0", expected_digest=None)
-    assert verify_artifact(read).golden[0].role == "typical"
-    with pytest.raises(ArtifactRejected, match="released"):
-        read_artifact(bundled / PGD / "1.0.0", expected_digest="sha256:" + "0" * 64)
