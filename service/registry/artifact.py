@@ -70,7 +70,9 @@ def read_artifact(folder: Path, *, expected_digest: str | None) -> Artifact:
     if expected_digest is not None and digest != expected_digest:
         raise ArtifactRejected("The manifest does not have the digest that was released.")
     manifest = parse_manifest(raw)
-    if (folder.parent.name, folder.name) != (manifest.name, manifest.version):
+    # A path may be relative, even ".", and then does not hold the names of its folders.
+    place = folder.resolve()
+    if (place.parent.name, place.name) != (manifest.name, manifest.version):
         raise ArtifactRejected("The manifest's name and version are not the folder's.")
     _verify_files(manifest, files)
     return Artifact(

@@ -40,11 +40,16 @@ def load_bundled(folder: Path, *, in_force: bool) -> ActiveModels:
 
 
 def read_index(folder: Path) -> Mapping[str, str]:
-    """The bundled index, `name@version` -> manifest digest. Raises ArtifactRejected if missing or malformed."""
+    """The bundled index, `name@version` -> manifest digest. Raises ArtifactRejected if missing, unreadable or
+    malformed."""
     path = folder / INDEX
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > _INDEX_MAX_BYTES:
-        raise ArtifactRejected("The index of bundled versions is missing, a link, or too large.")
-    document = decode_object(path.read_bytes(), what=INDEX)
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _INDEX_MAX_BYTES:
+            raise ArtifactRejected("The index of bundled versions is missing, a link, or too large.")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ArtifactRejected(f"The index of bundled versions could not be read ({error.strerror}).") from None
+    document = decode_object(raw, what=INDEX)
     if not all(_is_entry(key, value) for key, value in document.items()):
         raise ArtifactRejected("The index of bundled versions holds an entry that is not name@version and digest.")
     return document
@@ -57,10 +62,16 @@ def _is_entry(key: str, value: object) -> bool:
 
 
 def _folders(folder: Path) -> list[str]:
-    if not folder.is_dir():
+    names = [name for name in _subfolders(folder) if not name.startswith((".", "_"))]
+    return [f"{name}@{version}" for name in names for version in _subfolders(folder / name)]
+
+
+def _subfolders(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir() if entry.is_dir()]
+    except OSError:
+        # What cannot be listed may still be in the index; that entry is then rejected with the system's reason.
         return []
-    names = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "_"))]
-    return [f"{name.name}@{v.name}" for name in names for v in name.iterdir() if v.is_dir()]
 
 
 def _load(folder: Path, key: str, digest: str | None, fault: str | None, state: str) -> ModelVersion:

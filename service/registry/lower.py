@@ -1,7 +1,7 @@
 """Lower a linear scikit-learn classifier to coefficients and an intercept on the scale of its inputs.
 
 A lowered model is served by numpy alone, so the coefficients must say exactly what `predict_proba` says. Lowering
-follows the decision function through the steps as one affine map, `proof` then compares the two on real rows, and
+follows the decision function through the steps as one affine map, `prove` then compares the two on real rows, and
 anything that is not one of the known linear parts is refused by its type's name. scikit-learn is imported only here,
 inside the functions: a serving process never calls them.
 """
@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.errors import ArtifactRejected
 from service.registry.scorer import LinearScorer
+from service.registry.transforms import Floats
 
 TOLERANCE = 1e-12
 """Largest difference from `predict_proba` a lowered model may show, on the probability scale."""
-
-Floats = NDArray[np.float64]
 
 
 class NotLowerable(ArtifactRejected):

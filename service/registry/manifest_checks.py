@@ -1,6 +1,7 @@
 """What a manifest must satisfy beyond its schema: names, order, ranges, units, categories and files.
 
-Each check yields problems and none stops the others. The checks on terms and calibration are in `manifest_terms.py`.
+Each check yields problems and none stops the others. The checks on terms and output are in `manifest_terms.py`,
+those on quality gates in `manifest_gates.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from service.domain.analytes import catalogue
 from service.domain.fields import ANTICOAGULANTS
 from service.domain.units import parse_unit
 from service.errors import Problem
+from service.registry.manifest_base import NOT_AVAILABLE, Interval
 from service.registry.manifest_estimator import Fitted
+from service.registry.manifest_gates import check_gates
 from service.registry.manifest_panel import AnalyteSpec
 from service.registry.manifest_schema import Manifest
 from service.registry.manifest_terms import check_category, check_terms
@@ -32,9 +35,10 @@ def check(manifest: Manifest) -> tuple[Problem, ...]:
         _intended_use(manifest),
         _panel(manifest),
         _covariates(manifest),
-        _gates(manifest),
+        check_gates(manifest),
         _codes_unique(manifest),
         _dates(manifest),
+        _intervals(manifest),
         check_terms(manifest),
         check_category(manifest),
     )
@@ -108,11 +112,18 @@ def _analyte(pointer: str, spec: AnalyteSpec) -> Iterator[Problem]:
         yield Problem(f"{pointer}/kind", "kind", "The catalogue knows the analyte as another kind.", "Correct it.")
     yield from _unit(f"{pointer}/unit", spec.unit)
     yield from _range(f"{pointer}/range", spec.range.low, spec.range.high)
-    limits = [value for value in (spec.lob, spec.lod, spec.loq, spec.upper_limit) if value is not None]
-    if limits != sorted(limits):
-        yield Problem(pointer, "limits", "LoB, LoD, LoQ and upper limit do not ascend.", "Correct the limits.")
+    yield from _limits(pointer, spec)
     for name in ("below_loq", "above_upper", "not_detected", "absent"):
         yield from _rule(pointer, name, spec)
+
+
+def _limits(pointer: str, spec: AnalyteSpec) -> Iterator[Problem]:
+    limits = spec.limits
+    if list(limits.values()) != sorted(limits.values()):
+        yield Problem(pointer, "limits", "LoB, LoD, LoQ and upper limit do not ascend.", "Correct the limits.")
+    for name, value in limits.items():
+        if not spec.range.low <= value <= spec.range.high:
+            yield Problem(f"{pointer}/{name}", "limits", "The limit is outside the plausible range.", "Correct it.")
 
 
 def _rule(pointer: str, name: str, spec: AnalyteSpec) -> Iterator[Problem]:
@@ -144,16 +155,10 @@ def _covariates(manifest: Manifest) -> Iterator[Problem]:
         yield from _range(f"{pointer}/range", spec.range.low, spec.range.high)
         if spec.type == "binary" and (spec.range.low, spec.range.high, spec.unit) != (0, 1, "1"):
             yield Problem(pointer, "binary", "A binary covariate has range 0 to 1 and unit 1.", "Correct it.")
-
-
-def _gates(manifest: Manifest) -> Iterator[Problem]:
-    for code, gate in manifest.gates.items():
-        if gate.flag is None and gate.fail is None:
-            yield Problem(f"/gates/{code}", "limits", "The gate has no limit.", "Give flag, fail or both.")
-        if gate.analyte is not None and catalogue().find(gate.analyte) is None:
-            yield Problem(f"/gates/{code}/analyte", "analyte", "Not in the catalogue.", "Use an accession.")
-        if code == "spike_in_window" and gate.expected is None:
-            yield Problem(f"/gates/{code}/expected", "limits", "A window has no centre.", "Give the expected value.")
+        if not spec.required:
+            yield Problem(
+                f"{pointer}/required", "rule", "Nothing can stand in for an absent covariate.", "Make it required."
+            )
 
 
 def _codes_unique(manifest: Manifest) -> Iterator[Problem]:
@@ -172,8 +177,17 @@ def _dates(manifest: Manifest) -> Iterator[Problem]:
     days = [(f"/performance/{i}/date", p.date) for i, p in enumerate(manifest.performance)]
     days += [(f"/output/cut_points/{i}/date", c.date) for i, c in enumerate(manifest.output.cut_points)]
     for pointer, day in days:
-        if day != "not available" and not _is_day(day):
+        if day != NOT_AVAILABLE and not _is_day(day):
             yield Problem(pointer, "date", "No such day.", "Use a day of the calendar.")
+
+
+def _intervals(manifest: Manifest) -> Iterator[Problem]:
+    given = [(f"/performance/{i}/interval", p.interval) for i, p in enumerate(manifest.performance)]
+    given += [(f"/negative_controls/{i}/interval", c.interval) for i, c in enumerate(manifest.negative_controls)]
+    given += [(f"/output/cut_points/{i}/interval", c.interval) for i, c in enumerate(manifest.output.cut_points)]
+    for pointer, interval in given:
+        if isinstance(interval, Interval) and interval.low > interval.high:
+            yield Problem(pointer, "range", "The interval is reversed.", "Swap its ends.")
 
 
 def _is_day(text: str) -> bool:

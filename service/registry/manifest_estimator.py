@@ -16,6 +16,11 @@ class DeltaCq(Group):
     analytes: Annotated[tuple[Text, ...], Field(min_length=1)]
     references: Annotated[tuple[Text, ...], Field(min_length=1)]
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The analytes the step reads."""
+        return self.analytes + self.references
+
 
 class Ratio(Group):
     """One analyte divided by another."""
@@ -24,6 +29,11 @@ class Ratio(Group):
     numerator: Text
     denominator: Text
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The analytes the step reads."""
+        return (self.numerator, self.denominator)
+
 
 class Log2(Group):
     """log2(value + offset) of each analyte named."""
@@ -31,6 +41,11 @@ class Log2(Group):
     step: Literal["log2"]
     analytes: Annotated[tuple[Text, ...], Field(min_length=1)]
     offset: NonNegative
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The analytes the step reads."""
+        return self.analytes
 
 
 class Scale(Group):
@@ -41,6 +56,11 @@ class Scale(Group):
     centre: float
     spread: Positive
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The analytes the step reads."""
+        return (self.analyte,)
+
 
 class MinMax(Group):
     """(value - minimum) / (maximum - minimum) with stored bounds, one analyte per step; not clipped."""
@@ -49,6 +69,11 @@ class MinMax(Group):
     analyte: Text
     minimum: float
     maximum: float
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The analytes the step reads."""
+        return (self.analyte,)
 
 
 Step = Annotated[DeltaCq | Ratio | Log2 | Scale | MinMax, Field(discriminator="step")]

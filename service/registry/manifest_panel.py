@@ -84,6 +84,12 @@ class AnalyteSpec(Group):
     absent: RuleSpec = REFUSE
     analytical_cv: Maybe[Positive]
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are given, by field name, in the order in which they must ascend."""
+        given = {"lob": self.lob, "lod": self.lod, "loq": self.loq, "upper_limit": self.upper_limit}
+        return {name: value for name, value in given.items() if value is not None}
+
 
 class CovariateSpec(Group):
     """One covariate: a number in `unit`, or a binary 0/1 whose range is exactly that."""

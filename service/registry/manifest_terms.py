@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from service.domain.score import Category, find_category
 from service.errors import Problem
-from service.registry.manifest_base import Interval
-from service.registry.manifest_estimator import DeltaCq, Equation, Fitted, Log2, MinMax, Ratio, Scale, Step, Term
+from service.registry.manifest_estimator import Equation, Fitted, Log2, MinMax, Step, Term, Zone
 from service.registry.manifest_schema import Manifest
 
 
@@ -35,6 +34,9 @@ def check_terms(manifest: Manifest) -> Iterator[Problem]:
 def _fitted(estimator: Fitted, manifest: Manifest) -> Iterator[Problem]:
     if estimator.positive_class not in estimator.classes:
         yield Problem("/estimator/positive_class", "classes", "Not one of the classes.", "Name one of the classes.")
+    elif estimator.lowered is not None and estimator.positive_class != estimator.classes[1]:
+        # Lowering and its proof speak of column 1 of `predict_proba`, which is the second class.
+        yield Problem("/estimator/positive_class", "classes", "Not the second class.", "Name the second class.")
     if len(set(estimator.classes)) != len(estimator.classes):
         yield Problem("/estimator/classes", "classes", "The classes are not different.", "Name each once.")
     lowered = estimator.lowered
@@ -67,7 +69,7 @@ def _reference(manifest: Manifest, width: int) -> Iterator[Problem]:
 
 
 def _step(pointer: str, step: Step, manifest: Manifest) -> Iterator[Problem]:
-    if not _names(step) <= {a.analyte for a in manifest.analytes}:
+    if not set(step.inputs) <= {a.analyte for a in manifest.analytes}:
         yield Problem(pointer, "analyte", "The step names an analyte outside the panel.", "Use the panel's accessions.")
     if isinstance(step, MinMax) and not step.minimum < step.maximum:
         yield Problem(pointer, "range", "The bounds are empty or reversed.", "Minimum must be below maximum.")
@@ -77,18 +79,6 @@ def _step(pointer: str, step: Step, manifest: Manifest) -> Iterator[Problem]:
             yield Problem(
                 pointer, "range", "Log2 is not defined over the whole range.", "Raise the range or the offset."
             )
-
-
-def _names(step: Step) -> frozenset[str]:
-    match step:
-        case DeltaCq():
-            return frozenset(step.analytes + step.references)
-        case Ratio():
-            return frozenset((step.numerator, step.denominator))
-        case Log2():
-            return frozenset(step.analytes)
-        case Scale() | MinMax():
-            return frozenset((step.analyte,))
 
 
 def check_category(manifest: Manifest) -> Iterator[Problem]:
@@ -103,9 +93,6 @@ def check_category(manifest: Manifest) -> Iterator[Problem]:
     used = {c.cut_point for c in categories}
     if known != used or len(output.cut_points) != len(known):
         yield Problem("/output/cut_points", "provenance", "Cut-points and provenance do not match.", "One entry each.")
-    for index, point in enumerate(output.cut_points):
-        if isinstance(point.interval, Interval) and point.interval.low > point.interval.high:
-            yield Problem(f"/output/cut_points/{index}/interval", "range", "The interval is reversed.", "Swap it.")
     if categories:
         yield from _coverage(categories, bounded=output.link == "logit")
     yield from _zone(manifest, used)
@@ -120,9 +107,8 @@ def _intercept(manifest: Manifest) -> float | None:
 
 
 def _coverage(categories: tuple[Category, ...], *, bounded: bool) -> Iterator[Problem]:
-    # A category changes only at a cut-point, so each cut-point and its two neighbours stand for all values.
     points = {c.cut_point for c in categories}
-    values = {v for p in points for v in (math.nextafter(p, -math.inf), p, math.nextafter(p, math.inf))}
+    values = _representatives(points)
     if bounded:
         values = {v for v in values if 0.0 <= v <= 1.0} | {0.0, 1.0}
         if not all(0.0 < p < 1.0 for p in points):
@@ -134,6 +120,11 @@ def _coverage(categories: tuple[Category, ...], *, bounded: bool) -> Iterator[Pr
         yield Problem("/output/categories", "unreachable", "A category can never be the answer.", "Reorder them.")
 
 
+def _representatives(points: Iterable[float]) -> set[float]:
+    # A category changes only at a cut-point, so each cut-point and its two neighbours stand for all values.
+    return {v for p in points for v in (math.nextafter(p, -math.inf), p, math.nextafter(p, math.inf))}
+
+
 def _zone(manifest: Manifest, used: set[float]) -> Iterator[Problem]:
     zone = manifest.output.indeterminate_zone
     flagged = any(c.indeterminate for c in manifest.output.categories)
@@ -143,3 +134,22 @@ def _zone(manifest: Manifest, used: set[float]) -> Iterator[Problem]:
         yield Problem(
             "/output/indeterminate_zone", "zone", "The zone does not lie between two cut-points.", "Correct it."
         )
+    elif zone is not None:
+        yield from _zone_categories(zone, manifest.categories())
+
+
+def _zone_categories(zone: Zone, categories: tuple[Category, ...]) -> Iterator[Problem]:
+    # Which side a value exactly at an end of the zone belongs to is the comparators' business.
+    values = _representatives(c.cut_point for c in categories)
+    inside = {v for v in values if zone.low < v < zone.high} | {(zone.low + zone.high) / 2.0}
+    outside = {v for v in values if v < zone.low or v > zone.high}
+    pointer = "/output/indeterminate_zone"
+    if not all(_is_indeterminate(v, categories) for v in inside):
+        yield Problem(pointer, "zone", "A value inside the zone is not indeterminate.", "Mark its category.")
+    if any(_is_indeterminate(v, categories) for v in outside):
+        yield Problem(pointer, "zone", "A value outside the zone is indeterminate.", "Move the zone or the mark.")
+
+
+def _is_indeterminate(value: float, categories: tuple[Category, ...]) -> bool:
+    category = find_category(value, categories)
+    return category is not None and category.indeterminate

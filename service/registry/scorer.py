@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.registry.transforms import Transform, identity
+from service.registry.transforms import Floats, Transform, identity
 
 BLOCK = 8192
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

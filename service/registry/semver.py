@@ -10,11 +10,10 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
-from service.errors import ArtifactRejected
+from service.domain.fields import MODEL_NAME
 
-NAME_PATTERN = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
-NAME_MAX_LENGTH = 64
-_NAME = re.compile(NAME_PATTERN, re.ASCII)
+_NAME = re.compile(MODEL_NAME, re.ASCII)
+_NAME_MAX_LENGTH = 64
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _PRE = rf"(?:{_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
 _VERSION = re.compile(
@@ -60,14 +59,6 @@ def find_version(text: str) -> SemVer | None:
     return SemVer(int(match[1]), int(match[2]), int(match[3]), pre, text)
 
 
-def parse_version(text: str) -> SemVer:
-    """As `find_version`; raises ArtifactRejected where `text` is not a version."""
-    version = find_version(text)
-    if version is None:
-        raise ArtifactRejected("The version is not a Semantic Versioning 2.0.0 version.", "Use MAJOR.MINOR.PATCH.")
-    return version
-
-
 def is_name(text: str) -> bool:
     """Whether `text` may name a model or an alias."""
-    return len(text) <= NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None
+    return len(text) <= _NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None

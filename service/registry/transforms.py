@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from service.registry.manifest_estimator import DeltaCq, Log2, MinMax, Ratio, Scale, Step
 
-Transform = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Floats = NDArray[np.float64]
+Transform = Callable[[Floats], Floats]
 
 
-def identity(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def identity(values: Floats) -> Floats:
     """The values themselves."""
     return values
 
@@ -22,17 +23,7 @@ def column_transforms(codes: Sequence[str], steps: Sequence[Step]) -> tuple[Tran
 
     Raises ValueError for a step over several analytes, which is not a transform of one column.
     """
-    return tuple(_compose([_single(step) for step in steps if code in _targets(step)]) for code in codes)
-
-
-def _targets(step: Step) -> tuple[str, ...]:
-    match step:
-        case Log2():
-            return step.analytes
-        case Scale() | MinMax():
-            return (step.analyte,)
-        case DeltaCq() | Ratio():
-            raise ValueError("a step over several analytes is not a transform of one column")
+    return tuple(_compose([_single(step) for step in steps if code in step.inputs]) for code in codes)
 
 
 def _single(step: Step) -> Transform:
@@ -54,7 +45,7 @@ def _compose(parts: Sequence[Transform]) -> Transform:
     if not parts:
         return identity
 
-    def chain(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def chain(values: Floats) -> Floats:
         for part in parts:
             values = part(values)
         return values

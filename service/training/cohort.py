@@ -23,6 +23,9 @@ MIN_PER_CLASS = 10
 
 _MAX_PROBLEMS = 20
 
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
 
 class CohortRejected(InputRejected):
     """The cohort file cannot be fitted on; `problems` says why, line by line."""
@@ -52,9 +55,9 @@ class Layout:
 class Cohort:
     """n people: `values` (n, k) in panel order, `positive` (n,) bool, `train` (n,) bool, and the file's digest."""
 
-    values: NDArray[np.float64]
-    positive: NDArray[np.bool_]
-    train: NDArray[np.bool_]
+    values: Floats
+    positive: Flags
+    train: Flags
     digest: str
 
 

@@ -10,14 +10,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+
+from service.training.cohort import Flags, Floats
 
 LEVEL = 0.95
 _Z = 1.959963984540054  # the normal quantile of LEVEL, two-sided
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

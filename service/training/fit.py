@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
@@ -18,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from service.registry.lower import LoweredModel, LoweringProof
 from service.registry.scorer import LinearScorer
+from service.training.cohort import Flags, Floats
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Inverse strengths C of the L2 penalty that are tried."""
@@ -25,9 +25,6 @@ PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 FOLDS = 5
 _GRID = np.arange(1, 1000) / 1000.0
 _PROBABILITY_FLOOR = 1e-15
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ class FittedModel:
     proof: LoweringProof
     penalty: float
     cut_point: CutPointChoice
-    held_out: NDArray[np.float64]
+    held_out: Floats
 
     @property
     def scorer(self) -> LinearScorer:

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.domain.score import Category, find_category
 from service.registry.scorer import LinearScorer
+from service.training.cohort import Floats
 
-Floats = NDArray[np.float64]
 Row = tuple[str, Floats]
 
 CUT_POINT_MARGIN = 1e-9

@@ -11,12 +11,12 @@ import numpy as np
 
 from service import __version__
 from service.registry.artifact import Verified
+from service.registry.manifest_base import NOT_AVAILABLE
 from service.registry.scorer import LinearScorer
 from service.training.golden_vectors import golden_document
 from service.training.pgd_texts import CARD, LIMITATIONS, SUMMARY, TEXTS, WARNINGS
 from service.training.publish import panel_analyte, publish, to_bytes
 
-NA = "not available"
 KLKB1 = "P03952"
 INOTROPE = "pretransplant_inotrope_therapy"
 TERMS = ((KLKB1, -2.14), (INOTROPE, -0.9946))
@@ -59,7 +59,7 @@ def document(day: str, *, golden_count: int) -> dict[str, Any]:
         "covariates": [_inotrope()],
         "gates": {},
         "normalisation": [],
-        "reference_distribution": NA,
+        "reference_distribution": NOT_AVAILABLE,
         "estimator": _equation(),
         "output": {
             "kind": "index",
@@ -79,7 +79,7 @@ def document(day: str, *, golden_count: int) -> dict[str, Any]:
         "limitations": LIMITATIONS,
         "references": _references(),
         "parent": None,
-        "contacts": [{"role": "maintainer", "name": "The ExoScore engineers", "address": NA}],
+        "contacts": [{"role": "maintainer", "name": "The ExoScore engineers", "address": NOT_AVAILABLE}],
     }
 
 
@@ -133,7 +133,7 @@ def _equation() -> dict[str, Any]:
         "canonical": f"value = 1/(1+exp(-(-2.14*{KLKB1} + -0.9946*{INOTROPE})))",
         "sign_convention": TEXTS["sign"],
         "calibration": {"method": "none", "parameters": {}},
-        "coefficient_covariance": NA,
+        "coefficient_covariance": NOT_AVAILABLE,
     }
 
 
@@ -141,14 +141,14 @@ def _training() -> dict[str, Any]:
     return {
         "cohort": "88 heart-transplant patients: Cedars-Sinai 43, Pitie-Salpetriere 29, Columbia 16",
         "source": "US20230273210A1; repository ngiangre/clinical_klkb1_analysis",
-        "licence": NA,
-        "classes": NA,
-        "dates": NA,
+        "licence": NOT_AVAILABLE,
+        "classes": NOT_AVAILABLE,
+        "dates": NOT_AVAILABLE,
         "exclusions": "Re-transplantation; the cohort was matched for primary graft dysfunction",
-        "missing_data": NA,
+        "missing_data": NOT_AVAILABLE,
         "procedure": TEXTS["procedure"],
-        "seed": NA,
-        "data_digest": NA,
+        "seed": NOT_AVAILABLE,
+        "data_digest": NOT_AVAILABLE,
         "code_version": f"exoscore {__version__} (equation transcribed, not fitted)",
     }
 
@@ -163,10 +163,10 @@ def _performance(day: str) -> list[dict[str, Any]]:
     elisa = {
         "metric": "AUC (KLKB1 by ELISA of whole serum: another assay, not this equation's input)",
         "value": 0.7143,
-        "interval": NA,
+        "interval": NOT_AVAILABLE,
         "cohort": "65 consecutive patients of Columbia: 3 severe and 4 moderate graft dysfunction",
         "method": f"as published; entered {day}",
-        "date": NA,
+        "date": NOT_AVAILABLE,
     }
     return [*development, elisa]
 
@@ -178,7 +178,7 @@ def _auc(what: str, value: float, interval: tuple[float, float], day: str) -> di
         "interval": {"level": 0.95, "low": interval[0], "high": interval[1]},
         "cohort": "development cohort, 88 patients",
         "method": f"Monte Carlo cross-validation as published, interval taken to be at 95 %; entered {day}",
-        "date": NA,
+        "date": NOT_AVAILABLE,
     }
 
 
@@ -187,13 +187,13 @@ def _references() -> list[dict[str, Any]]:
         {
             "citation": "Giangreco NP et al. Plasma kallikrein predicts primary graft dysfunction after heart "
             "transplant",
-            "doi": NA,
+            "doi": NOT_AVAILABLE,
             "url": "https://github.com/ngiangre/clinical_klkb1_analysis",
         },
         {
             "citation": "Fine B, Tatonetti N, Giangreco N (Columbia University). Systems and methods for predicting "
             "graft dysfunction with exosome proteins. US20230273210A1, WO2022060842A1",
-            "doi": NA,
+            "doi": NOT_AVAILABLE,
             "url": "https://patents.google.com/patent/WO2022060842A1/en",
         },
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NA = "not available"
+from service.registry.manifest_base import NOT_AVAILABLE
 
 SUMMARY = (
     "The published two-marker equation of KLKB1 in serum vesicles and inotrope therapy before heart transplantation. "
@@ -58,7 +58,7 @@ WARNINGS = [
 
 CARD = {
     "developer": "Giangreco NP and co-workers, Columbia University; transcribed by the ExoScore engineers",
-    "funding": NA,
+    "funding": NOT_AVAILABLE,
     "release_stage": "Demonstration of a published equation, research use only",
     "regulatory_approval": "None",
     "clinical_risk_level": "Not for clinical use; a decision based on it could withhold or endanger a transplantation",
@@ -81,21 +81,21 @@ CARD = {
         "An index between 0 and 0.5 that orders patients of the source cohort. 0.5 is KLKB1 at the cohort's minimum "
         "without inotrope therapy. As published, higher means more risk."
     ),
-    "fairness": NA,
+    "fairness": NOT_AVAILABLE,
     "bias_and_ethics": "Small matched cohort; centres differ; inotrope therapy reflects local practice",
     "external_validation": "None of this equation; KLKB1 by ELISA was tried on 65 patients",
-    "net_benefit": NA,
+    "net_benefit": NOT_AVAILABLE,
     "usefulness": "Not shown for any clinical purpose",
-    "safety": NA,
+    "safety": NOT_AVAILABLE,
     "monitoring": "None planned for a demonstration; every score is audited by the service",
     "update_schedule": "None; an equation with locked bounds would be a new version",
     "security": "No estimator file; the terms in the manifest are what is served",
-    "stakeholders": NA,
+    "stakeholders": NOT_AVAILABLE,
     "third_party_information": "The equation is the subject of patent applications US20230273210A1 and WO2022060842A1",
-    "protocol": NA,
-    "data_availability": NA,
+    "protocol": NOT_AVAILABLE,
+    "data_availability": NOT_AVAILABLE,
     "code_availability": "The source's code is in the repository named under references",
-    "patient_consent": NA,
-    "clinical_trial": NA,
-    "reimbursement": NA,
+    "patient_consent": NOT_AVAILABLE,
+    "clinical_trial": NOT_AVAILABLE,
+    "reimbursement": NOT_AVAILABLE,
 }

@@ -13,14 +13,13 @@ from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from service.domain.score import Category
 from service.registry.artifact import Verified
 from service.registry.lower import lower, prove
 from service.training import tb_manifest
-from service.training.cohort import Cohort, Layout, read_cohort
+from service.training.cohort import Cohort, Floats, Layout, read_cohort
 from service.training.evaluate import Figure, auc, spread
 from service.training.fit import Effort, FittedModel, choose_cut_point, choose_penalty, fit, out_of_fold
 from service.training.golden_vectors import boundary_rows, cut_point_rows, golden_document, typical_rows
@@ -93,7 +92,7 @@ def dump(estimator: Pipeline) -> bytes:
     return buffer.getvalue()
 
 
-def _proof_rows(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _proof_rows(values: Floats) -> Floats:
     # The train rows, and a wider cloud that reaches the ends of the plausible range.
     generator = np.random.default_rng(SEED)
     cloud = generator.uniform(RANGE[0], RANGE[1], size=(10_000, values.shape[1]))

@@ -9,6 +9,7 @@ import numpy as np
 import sklearn
 
 from service import __version__
+from service.registry.manifest_base import NOT_AVAILABLE
 from service.training.cohort import Cohort
 from service.training.evaluate import (
     LEVEL,
@@ -23,7 +24,6 @@ from service.training.fit import FOLDS, PENALTIES, Effort, FittedModel
 from service.training.publish import panel_analyte
 from service.training.tb_texts import CARD, LIMITATIONS, SUMMARY, TEXTS, WARNINGS
 
-NA = "not available"
 PLAUSIBLE_Z = (-10.0, 10.0)
 """Plausible range of a z-score in this version: wide enough for any real one, and refuses a Cq or a raw signal."""
 
@@ -90,7 +90,7 @@ def document(evidence: Evidence, *, golden_count: int) -> dict[str, Any]:
         "covariates": [],
         "gates": _gates(),
         "normalisation": [],
-        "reference_distribution": NA,
+        "reference_distribution": NOT_AVAILABLE,
         "estimator": _estimator(evidence.model),
         "output": _output(evidence),
         "training": _training(evidence),
@@ -102,7 +102,7 @@ def document(evidence: Evidence, *, golden_count: int) -> dict[str, Any]:
         "limitations": LIMITATIONS,
         "references": _references(),
         "parent": None,
-        "contacts": [{"role": "maintainer", "name": "The ExoScore engineers", "address": NA}],
+        "contacts": [{"role": "maintainer", "name": "The ExoScore engineers", "address": NOT_AVAILABLE}],
     }
 
 
@@ -163,7 +163,7 @@ def _estimator(model: FittedModel) -> dict[str, Any]:
             },
         },
         "calibration": {"method": "none", "parameters": {}},
-        "coefficient_covariance": NA,
+        "coefficient_covariance": NOT_AVAILABLE,
     }
 
 
@@ -205,10 +205,10 @@ def _training(evidence: Evidence) -> dict[str, Any]:
     return {
         "cohort": TEXTS["cohort"],
         "source": "repository shun1024/tb-exosomal-mirna at d6712d16",
-        "licence": NA,
+        "licence": NOT_AVAILABLE,
         "classes": counts,
-        "dates": NA,
-        "exclusions": NA,
+        "dates": NOT_AVAILABLE,
+        "exclusions": NOT_AVAILABLE,
         "missing_data": "None: every person has all six values. The source study's own handling is not available.",
         "procedure": f"{procedure} C = {evidence.model.penalty:g} was chosen.",
         "seed": evidence.seed,
@@ -266,7 +266,7 @@ def _figure(metric: str, value: Figure | float, cohort: str, method: str, day: s
     return {
         "metric": metric,
         "value": figure.value if figure else value,
-        "interval": _interval(figure.low, figure.high) if figure else NA,
+        "interval": _interval(figure.low, figure.high) if figure else NOT_AVAILABLE,
         "cohort": cohort,
         "method": method,
         "date": day,
@@ -301,6 +301,6 @@ def _references() -> list[dict[str, Any]]:
         {
             "citation": "Hu X et al. EBioMedicine 2019;40:564-573",
             "doi": "10.1016/j.ebiom.2019.01.023",
-            "url": NA,
+            "url": NOT_AVAILABLE,
         }
     ]

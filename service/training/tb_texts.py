@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NA = "not available"
+from service.registry.manifest_base import NOT_AVAILABLE
 
 SUMMARY = (
     "A logistic regression on six exosomal miRNAs that tells people with pulmonary tuberculosis from healthy people in "
@@ -55,6 +55,9 @@ LIMITATIONS = [
     "only.",
     "Nothing checks yet whether a panel lies within the distribution the model was fitted on (applicability), and the "
     "score carries no interval.",
+    "The source repository states no licence for its data in what was read. What ships here are fitted coefficients "
+    "and summary parameters, no row of the data. Whoever uses this version commercially has to clear that with the "
+    "source.",
     "hsa-miR-486-5p rises with haemolysis. Without Cq values of hsa-miR-23a-3p and hsa-miR-451a haemolysis is not "
     "assessed.",
 ]
@@ -70,7 +73,7 @@ WARNINGS = [
 
 CARD = {
     "developer": "The ExoScore engineers, from public data of another group",
-    "funding": NA,
+    "funding": NOT_AVAILABLE,
     "release_stage": "Demonstration, research use only",
     "regulatory_approval": "None",
     "clinical_risk_level": "Not for clinical use; a decision based on it could leave tuberculosis untreated",
@@ -82,7 +85,7 @@ CARD = {
         "90 people with pulmonary tuberculosis and 130 healthy people, one study. Recruitment, eligibility, ages and "
         "sexes are not in the data this version was fitted on."
     ),
-    "treatments": NA,
+    "treatments": NOT_AVAILABLE,
     "outcome_definition": "The diagnosis as the source study labels it; its reference standard is in the publication",
     "measurement": (
         "RT-qPCR of six miRNAs from blood exosomes, standardised over all people of the study; higher means more "
@@ -108,19 +111,19 @@ CARD = {
         "and cannot be told from the disease in this data."
     ),
     "external_validation": "None",
-    "net_benefit": NA,
+    "net_benefit": NOT_AVAILABLE,
     "usefulness": "Not shown for any clinical purpose",
     "safety": "Not studied; the service withholds a score where a measured quality gate fails",
     "monitoring": "None planned for a demonstration; every score and its inputs' digest are audited by the service",
     "update_schedule": "A later version is planned with applicability limits and an interval; 1.0.0 itself never "
     "changes",
     "security": "The estimator file is never opened while serving; the coefficients in the manifest are what is served",
-    "stakeholders": NA,
+    "stakeholders": NOT_AVAILABLE,
     "third_party_information": "Data of Hu X et al. (2019), read from a public repository",
-    "protocol": NA,
+    "protocol": NOT_AVAILABLE,
     "data_availability": "Public repository named under training data; no person's row is part of the artifact",
     "code_availability": "Part of the service: python -m service.training tb-exosomal-mirna",
-    "patient_consent": NA,
-    "clinical_trial": NA,
-    "reimbursement": NA,
+    "patient_consent": NOT_AVAILABLE,
+    "clinical_trial": NOT_AVAILABLE,
+    "reimbursement": NOT_AVAILABLE,
 }

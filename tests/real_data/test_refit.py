@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 from service.registry.bundled import load_bundled
 from service.training.cohort import Cohort, read_cohort
 from service.training.evaluate import auc
-from service.training.fit import Effort
-from service.training.tb_exosomal_mirna import LAYOUT, SEED, fit_model
+from service.training.fit import Effort, choose_cut_point, out_of_fold
+from service.training.tb_exosomal_mirna import LAYOUT, SEED
 
 pytestmark = pytest.mark.real_data
 NAME = "tb-exosomal-mirna"
@@ -41,12 +43,42 @@ def manifest(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "manifest.json").read_bytes())
 
 
-def test_refitting_gives_the_bundled_coefficients_and_cut_point(cohort: Cohort, manifest: dict[str, Any]) -> None:
-    model = fit_model(cohort, Effort())
-    lowered = manifest["estimator"]["lowered"]
-    assert model.lowered.coefficients == pytest.approx([t["coefficient"] for t in lowered["terms"]], abs=1e-9, rel=0)
-    assert model.lowered.intercept == pytest.approx(lowered["intercept"], abs=1e-9, rel=0)
-    assert model.cut_point.value == manifest["output"]["cut_points"][0]["value"]
+@pytest.fixture(scope="module")
+def rebuilt(data: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> dict[str, Any]:
+    """The manifest the documented command makes. Less effort changes figures and intervals, no coefficient."""
+    out = tmp_path_factory.mktemp("rebuilt")
+    effort = ["--repeats", "1", "--resamples", "20", "--permutations", "1", "--date", "2026-11-23"]
+    command = [sys.executable, "-m", "service.training", NAME, "--data", str(data), "--out", str(out), *effort]
+    done = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{out / NAME / '1.0.0'}\n"
+    return json.loads((out / NAME / "1.0.0" / "manifest.json").read_bytes())
+
+
+def test_the_documented_command_gives_the_bundled_coefficients(
+    rebuilt: dict[str, Any], manifest: dict[str, Any]
+) -> None:
+    fresh, bundled = rebuilt["estimator"]["lowered"], manifest["estimator"]["lowered"]
+    assert [t["input"] for t in fresh["terms"]] == [t["input"] for t in bundled["terms"]]
+    weights = [t["coefficient"] for t in bundled["terms"]]
+    assert [t["coefficient"] for t in fresh["terms"]] == pytest.approx(weights, abs=1e-9, rel=0)
+    assert fresh["intercept"] == pytest.approx(bundled["intercept"], abs=1e-9, rel=0)
+
+
+def test_the_documented_command_writes_the_bundled_texts(rebuilt: dict[str, Any], manifest: dict[str, Any]) -> None:
+    measured = {"files", "estimator", "output", "performance", "curves", "negative_controls"}
+    for key in manifest.keys() - measured:
+        assert rebuilt[key] == manifest[key], key
+
+
+def test_the_bundled_cut_point_is_what_full_effort_chooses(cohort: Cohort, manifest: dict[str, Any]) -> None:
+    values, positive = cohort.values[cohort.train], cohort.positive[cohort.train]
+    effort = Effort()
+    held_out = out_of_fold(values, positive, repeats=effort.repeats, seed=SEED)
+    chosen = choose_cut_point(held_out, positive, resamples=effort.resamples, seed=SEED)
+    (stated,) = manifest["output"]["cut_points"]
+    assert chosen.value == stated["value"]
+    assert (chosen.low, chosen.high) == (stated["interval"]["low"], stated["interval"]["high"])
     assert cohort.digest == manifest["training"]["data_digest"]
 
 

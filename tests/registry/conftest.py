@@ -26,7 +26,7 @@ def bundled() -> Path:
 
 
 @pytest.fixture
-def artifacts(tmp_path: Path) -> Path:
+def spoilable(tmp_path: Path) -> Path:
     return Path(shutil.copytree(BUNDLED, tmp_path / "artifacts"))
 
 
@@ -51,21 +51,21 @@ def parse() -> Callable[[Document], Manifest]:
 
 
 @pytest.fixture
-def install(artifacts: Path) -> Callable[[Document], Path]:
+def install(spoilable: Path) -> Callable[[Document], Path]:
     """Writes a manifest beside the files of the bundled version it came from, with every digest made right again."""
 
     def write(document: Document, golden: Document | None = None) -> Path:
         name, version = document["name"], document["version"]
-        folder = artifacts / name / version
+        folder = spoilable / name / version
         if not folder.exists():
-            shutil.copytree(artifacts / name / "1.0.0", folder)
+            shutil.copytree(spoilable / name / "1.0.0", folder)
         if golden is not None:
             (folder / "golden.json").write_text(json.dumps(golden))
         document["files"] = {file: _digest((folder / file).read_bytes()) for file in document["files"]}
         (folder / "manifest.json").write_text(json.dumps(document))
-        index = json.loads((artifacts / "index.json").read_bytes())
+        index = json.loads((spoilable / "index.json").read_bytes())
         index[f"{name}@{version}"] = _digest((folder / "manifest.json").read_bytes())
-        (artifacts / "index.json").write_text(json.dumps(index))
-        return artifacts
+        (spoilable / "index.json").write_text(json.dumps(index))
+        return spoilable
 
     return write

@@ -3,9 +3,10 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,7 @@ from service.domain.example import example_request
 from service.domain.specimen import parse_document
 from service.errors import ArtifactRejected
 from service.registry import artifact as artifact_module
-from service.registry.artifact import read_artifact, verify_artifact
-from service.registry.bundled import load_bundled
+from service.registry.bundled import load_bundled, read_index
 
 TB = "tb-exosomal-mirna"
 PGD = "pgd-klkb1-inotrope"
@@ -84,100 +84,100 @@ FILES = ["manifest.json", "golden.json", "estimator.joblib"]
 
 @pytest.mark.parametrize("where", [0.0, 0.1, 0.5, 0.9, 1.0], ids=lambda part: f"at {part:.0%}")
 @pytest.mark.parametrize("name", FILES)
-def test_one_flipped_bit_is_found(artifacts: Path, name: str, where: float) -> None:
-    path = artifacts / TB / "1.0.0" / name
+def test_one_flipped_bit_is_found(spoilable: Path, name: str, where: float) -> None:
+    path = spoilable / TB / "1.0.0" / name
     data = bytearray(path.read_bytes())
     data[int(where * (len(data) - 1))] ^= 1
     path.write_bytes(data)
-    assert "digest" in reason(artifacts)
+    assert "digest" in reason(spoilable)
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("keep", [0, 100, -1], ids=["empty", "first 100 bytes", "all but one byte"])
-def test_a_truncated_file_is_found(artifacts: Path, name: str, keep: int) -> None:
-    path = artifacts / TB / "1.0.0" / name
+def test_a_truncated_file_is_found(spoilable: Path, name: str, keep: int) -> None:
+    path = spoilable / TB / "1.0.0" / name
     path.write_bytes(path.read_bytes()[:keep])
-    assert "digest" in reason(artifacts)
+    assert "digest" in reason(spoilable)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_deleted_file_is_found(artifacts: Path, name: str) -> None:
-    (artifacts / TB / "1.0.0" / name).unlink()
-    assert "missing" in reason(artifacts)
+def test_a_deleted_file_is_found(spoilable: Path, name: str) -> None:
+    (spoilable / TB / "1.0.0" / name).unlink()
+    assert "missing" in reason(spoilable)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "golden.json"])
-def test_a_file_of_another_model_is_found(artifacts: Path, name: str) -> None:
-    (artifacts / TB / "1.0.0" / name).write_bytes((artifacts / PGD / "1.0.0" / name).read_bytes())
-    assert "digest" in reason(artifacts)
+def test_a_file_of_another_model_is_found(spoilable: Path, name: str) -> None:
+    (spoilable / TB / "1.0.0" / name).write_bytes((spoilable / PGD / "1.0.0" / name).read_bytes())
+    assert "digest" in reason(spoilable)
 
 
-def test_swapped_files_of_one_version_are_found(artifacts: Path) -> None:
-    golden, estimator = (artifacts / TB / "1.0.0" / name for name in ("golden.json", "estimator.joblib"))
+def test_swapped_files_of_one_version_are_found(spoilable: Path) -> None:
+    golden, estimator = (spoilable / TB / "1.0.0" / name for name in ("golden.json", "estimator.joblib"))
     first, second = golden.read_bytes(), estimator.read_bytes()
     golden.write_bytes(second)
     estimator.write_bytes(first)
-    assert reason(artifacts) == "estimator.joblib, golden.json does not have the digest in the manifest."
+    assert reason(spoilable) == "estimator.joblib, golden.json does not have the digest in the manifest."
 
 
-def test_a_file_the_manifest_does_not_list_is_refused_but_a_signature_may_lie_there(artifacts: Path) -> None:
-    (artifacts / TB / "1.0.0" / "signature").write_text("reserved")
-    assert load_bundled(artifacts, in_force=True).resolve(TB)
-    (artifacts / TB / "1.0.0" / "extra.txt").write_text("x")
-    assert "not listed" in reason(artifacts)
+def test_a_file_the_manifest_does_not_list_is_refused_but_a_signature_may_lie_there(spoilable: Path) -> None:
+    (spoilable / TB / "1.0.0" / "signature").write_text("reserved")
+    assert load_bundled(spoilable, in_force=True).resolve(TB)
+    (spoilable / TB / "1.0.0" / "extra.txt").write_text("x")
+    assert "not listed" in reason(spoilable)
 
 
-def test_links_are_refused(artifacts: Path, tmp_path: Path) -> None:
-    golden = artifacts / TB / "1.0.0" / "golden.json"
+def test_links_are_refused(spoilable: Path, tmp_path: Path) -> None:
+    golden = spoilable / TB / "1.0.0" / "golden.json"
     golden.rename(tmp_path / "golden.json")
     golden.symlink_to(tmp_path / "golden.json")
-    assert "plain file" in reason(artifacts)
+    assert "plain file" in reason(spoilable)
 
 
 @pytest.mark.parametrize("level", ["name", "version"])
-def test_a_linked_folder_is_refused(artifacts: Path, tmp_path: Path, level: str) -> None:
-    folder = artifacts / TB if level == "name" else artifacts / TB / "1.0.0"
+def test_a_linked_folder_is_refused(spoilable: Path, tmp_path: Path, level: str) -> None:
+    folder = spoilable / TB if level == "name" else spoilable / TB / "1.0.0"
     folder.rename(tmp_path / "moved")
     folder.symlink_to(tmp_path / "moved")
-    assert "link" in reason(artifacts)
+    assert "link" in reason(spoilable)
 
 
-def test_a_pipe_or_a_folder_among_the_files_is_refused(artifacts: Path) -> None:
-    golden = artifacts / TB / "1.0.0" / "golden.json"
+def test_a_pipe_or_a_folder_among_the_files_is_refused(spoilable: Path) -> None:
+    golden = spoilable / TB / "1.0.0" / "golden.json"
     golden.unlink()
     os.mkfifo(golden)
-    assert "plain file" in reason(artifacts)
+    assert "plain file" in reason(spoilable)
     golden.unlink()
     golden.mkdir()
-    assert "plain file" in reason(artifacts)
+    assert "plain file" in reason(spoilable)
 
 
-def test_too_many_or_too_large_files_are_refused_unread(artifacts: Path) -> None:
-    folder = artifacts / TB / "1.0.0"
+def test_too_many_or_too_large_files_are_refused_unread(spoilable: Path) -> None:
+    folder = spoilable / TB / "1.0.0"
     for number in range(20):
         (folder / f"x{number}").touch()
-    assert "more than 16 files" in reason(artifacts)
+    assert "more than 16 files" in reason(spoilable)
     for number in range(20):
         (folder / f"x{number}").unlink()
     with (folder / "golden.json").open("wb") as file:
         file.truncate(artifact_module.FILE_MAX_BYTES + 1)
-    assert "64 MiB" in reason(artifacts)
+    assert "64 MiB" in reason(spoilable)
     with (folder / "manifest.json").open("wb") as file:
         file.truncate((1 << 20) + 1)
-    assert "1 MiB" in reason(artifacts)
+    assert "1 MiB" in reason(spoilable)
 
 
-def test_a_whole_artifact_under_another_name_is_refused(artifacts: Path) -> None:
-    (artifacts / TB / "1.0.0").rename(artifacts / TB / "1.0.1")
-    index = json.loads((artifacts / "index.json").read_bytes())
+def test_a_whole_artifact_under_another_name_is_refused(spoilable: Path) -> None:
+    (spoilable / TB / "1.0.0").rename(spoilable / TB / "1.0.1")
+    index = json.loads((spoilable / "index.json").read_bytes())
     index[f"{TB}@1.0.1"] = index.pop(f"{TB}@1.0.0")
-    (artifacts / "index.json").write_text(json.dumps(index))
-    assert "folder's" in reason(artifacts, version="1.0.1")
+    (spoilable / "index.json").write_text(json.dumps(index))
+    assert "folder's" in reason(spoilable, version="1.0.1")
 
 
-def test_a_folder_without_entry_and_an_entry_without_folder_are_rejected(artifacts: Path) -> None:
-    (artifacts / TB / "1.0.0").rename(artifacts / TB / "1.0.1")
-    models = load_bundled(artifacts, in_force=True)
+def test_a_folder_without_entry_and_an_entry_without_folder_are_rejected(spoilable: Path) -> None:
+    (spoilable / TB / "1.0.0").rename(spoilable / TB / "1.0.1")
+    models = load_bundled(spoilable, in_force=True)
     assert "not in the index" in (models.get(TB, "1.0.1").reason or "")
     assert "could not be read" in (models.get(TB, "1.0.0").reason or "")
     assert models.resolve(PGD).state == "approved"
@@ -194,13 +194,98 @@ def test_a_folder_without_entry_and_an_entry_without_folder_are_rejected(artifac
     ],
     ids=["missing", "not JSON", "not an entry", "no digest", "a path"],
 )
-def test_without_a_sound_index_nothing_is_in_force(artifacts: Path, content: bytes | None, said: str) -> None:
-    (artifacts / "index.json").unlink()
+def test_without_a_sound_index_nothing_is_in_force(spoilable: Path, content: bytes | None, said: str) -> None:
+    (spoilable / "index.json").unlink()
     if content is not None:
-        (artifacts / "index.json").write_bytes(content)
-    models = load_bundled(artifacts, in_force=True)
+        (spoilable / "index.json").write_bytes(content)
+    models = load_bundled(spoilable, in_force=True)
     assert {v.state for v in models.versions} == {"rejected"}
     assert all(said in (v.reason or "") for v in models.versions)
+
+
+def folder_for_index(path: Path) -> None:
+    path.mkdir()
+
+
+def broken_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def circular_link(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize("make", [folder_for_index, broken_link, circular_link, os.mkfifo])
+def test_an_index_that_is_no_file_puts_nothing_in_force(spoilable: Path, make: Callable[[Path], object]) -> None:
+    (spoilable / "index.json").unlink()
+    make(spoilable / "index.json")
+    models = load_bundled(spoilable, in_force=True)
+    assert [(v.name, v.state) for v in models.versions] == [(PGD, "rejected"), (TB, "rejected")]
+    assert all("index" in (v.reason or "") for v in models.versions)
+
+
+def file_for_folder(path: Path) -> None:
+    path.write_bytes(b"x")
+
+
+@pytest.mark.parametrize("level", [TB, f"{TB}/1.0.0"], ids=["name", "version"])
+@pytest.mark.parametrize("make", [file_for_folder, broken_link, circular_link, os.mkfifo])
+def test_what_stands_in_a_folders_place_rejects_that_version_alone(
+    spoilable: Path, level: str, make: Callable[[Path], object]
+) -> None:
+    shutil.rmtree(spoilable / level)
+    make(spoilable / level)
+    assert "could not be read" in reason(spoilable) or "link" in reason(spoilable)
+
+
+@pytest.fixture
+def powerless() -> Iterator[Callable[[], None]]:
+    """A function after which this process obeys file permissions, as root does not, until the test ends."""
+    user = os.geteuid()
+    yield lambda: os.seteuid(65534) if user == 0 else None
+    os.seteuid(user)
+
+
+@pytest.fixture
+def forbid(
+    spoilable: Path, powerless: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Path]]:
+    """Takes all permissions from a path below the artifacts and answers with their folder, seen from beside it."""
+    closed: list[Path] = []
+
+    def take(below: str) -> Path:
+        monkeypatch.chdir(spoilable.parent)
+        spoilable.parent.chmod(0o755)
+        closed.append(spoilable / below)
+        closed[0].chmod(0)
+        powerless()
+        return Path(spoilable.name)
+
+    load_bundled(spoilable, in_force=True)  # whatever is imported or read once is, before powers go
+    yield take
+    os.seteuid(os.getuid())
+    closed[0].chmod(0o700)
+
+
+@pytest.mark.parametrize("below", [TB, f"{TB}/1.0.0", f"{TB}/1.0.0/manifest.json", f"{TB}/1.0.0/golden.json"])
+def test_what_may_not_be_read_rejects_its_version_alone(forbid: Callable[[str], Path], below: str) -> None:
+    assert reason(forbid(below)) == "A file could not be read (Permission denied)."
+
+
+def test_an_index_that_may_not_be_read_puts_nothing_in_force(forbid: Callable[[str], Path]) -> None:
+    models = load_bundled(forbid("index.json"), in_force=True)
+    said = "The index of bundled versions could not be read (Permission denied)."
+    assert [(v.state, v.reason) for v in models.versions] == [("rejected", said)] * 2
+
+
+def test_a_whole_folder_that_may_not_be_read_is_an_empty_registry(forbid: Callable[[str], Path]) -> None:
+    assert load_bundled(forbid("."), in_force=True).versions == ()
+
+
+def test_a_path_no_system_takes_is_an_empty_registry(tmp_path: Path) -> None:
+    assert load_bundled(tmp_path / ("x" * 300), in_force=True).versions == ()
+    with pytest.raises(ArtifactRejected, match="could not be read"):
+        read_index(tmp_path / ("x" * 300))
 
 
 def test_a_missing_folder_is_an_empty_registry(tmp_path: Path) -> None:
@@ -213,38 +298,6 @@ def test_the_newest_release_goes_into_production_and_no_pre_release(install: Ins
     models = load_bundled(folder, in_force=True)
     assert models.resolve(TB).version == "1.10.0"
     assert [v.version for v in models.versions_of(TB)] == ["1.0.0", "1.9.0", "1.10.0", "2.0.0-rc.1"]
-
-
-LATER = [
-    ("normalisation", [{"step": "ratio", "numerator": "MIMAT0000075", "denominator": "MIMAT0000082"}]),
-    ("normalisation", [{"step": "delta_cq", "analytes": ["MIMAT0000075"], "references": ["MIMAT0000082"]}]),
-    ("calibration", {"method": "isotonic", "parameters": {"x": [0.0, 1.0]}}),
-    ("calibration", {"method": "fold_averaged", "parameters": {}}),
-    ("coefficient_covariance", [[0.0] * 7] * 7),
-    ("lowered", None),
-    (
-        "reference_distribution",
-        {
-            "location": [0.0] * 6,
-            "spread": [1.0] * 6,
-            "correlation_factor": [[1.0] * 6] * 6,
-            "flag_limit": 1.0,
-            "fail_limit": 2.0,
-            "limits_source": "x",
-        },
-    ),
-]
-
-
-@pytest.mark.parametrize(("key", "value"), LATER, ids=[f"{k} {n}" for n, (k, _) in enumerate(LATER)])
-def test_what_this_release_cannot_do_is_rejected_by_name(
-    install: Install, tb_document: Document, key: str, value: object
-) -> None:
-    tb_document["version"] = "1.0.1"
-    (tb_document if key in tb_document else tb_document["estimator"])[key] = value
-    said = reason(install(tb_document), version="1.0.1")
-    assert "needs a later release" in said
-    assert {"lowered": "not lowered"}.get(key, key) in said
 
 
 def test_a_locked_scale_step_is_served(install: Install, tb_document: Document, bundled: Path) -> None:
@@ -308,12 +361,12 @@ class Sentinel:
 
 
 def test_an_estimator_file_is_never_unpickled(
-    install: Install, artifacts: Path, tb_document: Document, tmp_path: Path
+    install: Install, spoilable: Path, tb_document: Document, tmp_path: Path
 ) -> None:
     sentinel = tmp_path / "was-opened"
     payload = pickle.dumps(Sentinel(sentinel))
-    (artifacts / TB / "1.0.0" / "estimator.joblib").write_bytes(payload)
-    assert "estimator.joblib" in reason(artifacts)
+    (spoilable / TB / "1.0.0" / "estimator.joblib").write_bytes(payload)
+    assert "estimator.joblib" in reason(spoilable)
     # Even with every digest right the file is only bytes to the server.
     models = load_bundled(install(tb_document), in_force=True)
     assert models.resolve(TB).scorer.score(np.zeros((1, 6))).value.shape == (1,)
@@ -327,7 +380,7 @@ def test_serving_imports_neither_sklearn_nor_joblib_nor_scipy(bundled: Path) -> 
 import sys
 from pathlib import Path
 import numpy as np
-from service.registry.bundled import load_bundled
+from service.registry.bundled import load_bundled, read_index
 from service.registry.card import card_html, card_json, card_markdown
 models = load_bundled(Path(sys.argv[1]), in_force=True)
 for version in models.versions:
@@ -344,10 +397,3 @@ print(sorted({"sklearn", "joblib", "scipy"} & set(sys.modules)), len(models.vers
         cwd=bundled.parent,
     )
     assert done.stdout == "[] 2\n"
-
-
-def test_an_artifact_reads_without_an_expected_digest_but_not_with_a_wrong_one(bundled: Path) -> None:
-    read = read_artifact(bundled / PGD / "1.0.0", expected_digest=None)
-    assert verify_artifact(read).golden[0].role == "typical"
-    with pytest.raises(ArtifactRejected, match="released"):
-        read_artifact(bundled / PGD / "1.0.0", expected_digest="sha256:" + "0" * 64)

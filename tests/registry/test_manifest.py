@@ -104,30 +104,21 @@ CASES = [
     ("/panel/0/kind", "protein", "/panel/0/kind", "kind"),
     ("/panel/0/unit", "zscore", "/panel/0/unit", "unit"),
     ("/panel/0/range", {"low": 1.0, "high": 1.0}, "/panel/0/range", "range"),
-    ("/panel/0/lod", 5.0, None, None),
+    ("/panel/0/lob", -10.5, "/panel/0/lob", "limits"),
+    ("/panel/0/lod", -10.5, "/panel/0/lod", "limits"),
+    ("/panel/0/loq", 10.5, "/panel/0/loq", "limits"),
+    ("/panel/0/upper_limit", 10.5, "/panel/0/upper_limit", "limits"),
     ("/panel/0/absent", {"action": "refuse", "value": 1.0}, "/panel/0/absent", "rule"),
     ("/panel/0/absent", {"action": "impute"}, "/panel/0/absent", "rule"),
     ("/panel/0/absent", {"action": "impute", "value": 11.0}, "/panel/0/absent/value", "rule"),
     ("/max_substitutions", 7, "/max_substitutions", "range"),
-    (
-        "/gates/haemolysis",
-        {"requirement": "optional", "flag": None, "fail": None, "source": "x"},
-        "/gates/haemolysis",
-        "limits",
-    ),
-    ("/gates/haemolysis/analyte", "nothing", "/gates/haemolysis/analyte", "analyte"),
-    (
-        "/gates/spike_in_window",
-        {"requirement": "optional", "flag": 1.0, "fail": 2.0, "source": "x"},
-        "/gates/spike_in_window/expected",
-        "limits",
-    ),
     ("/panel/1/analyte", "MIMAT0000075", "/panel", "repeated"),
     ("/panel/1/analyte", "MIMAT0000075", "/estimator/lowered/terms", "order"),
     ("/performance/0/date", "2026-02-30", "/performance/0/date", "date"),
     ("/estimator/positive_class", "nobody", "/estimator/positive_class", "classes"),
+    ("/estimator/positive_class", "healthy", "/estimator/positive_class", "classes"),
+    ("/estimator/classes", ["pulmonary_tuberculosis", "healthy"], "/estimator/positive_class", "classes"),
     ("/estimator/classes", ["healthy", "healthy"], "/estimator/classes", "classes"),
-    ("/estimator/lowered", None, None, None),
     ("/estimator/coefficient_covariance", [[1.0]], "/estimator/coefficient_covariance", "shape"),
     (
         "/normalisation",
@@ -162,6 +153,13 @@ CASES = [
         "/output/cut_points/0/interval",
         "range",
     ),
+    ("/performance/0/interval", {"level": 0.95, "low": 0.9, "high": 0.8}, "/performance/0/interval", "range"),
+    (
+        "/negative_controls/0/interval",
+        {"level": 0.95, "low": 0.6, "high": 0.4},
+        "/negative_controls/0/interval",
+        "range",
+    ),
     ("/output/categories/0/code", "not_elevated", CATEGORIES, "repeated"),
     (CATEGORIES, [category("a", ">", 0.5), category("b", "<", 0.5)], CATEGORIES, "not_exhaustive"),
     (
@@ -189,14 +187,23 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("pointer", "value", "at", "code"), [c for c in CASES if c[3]], ids=[f"{c[3]} {c[0]}" for c in CASES if c[3]]
-)
+@pytest.mark.parametrize(("pointer", "value", "at", "code"), CASES, ids=[f"{c[3]} {c[0]}" for c in CASES])
 def test_a_problem_of_meaning_is_pointed_at(parse: Parse, tb_document: Document, pointer, value, at, code) -> None:
     put(tb_document, pointer, value)
     with pytest.raises(ArtifactRejected) as caught:
         parse(tb_document)
-    assert (at, code) in {(p.pointer, p.code) for p in caught.value.problems}
+    told = {(p.pointer, p.code): p for p in caught.value.problems}
+    assert (at, code) in told
+    assert told[at, code].remedy
+
+
+@pytest.mark.parametrize("name", ["lob", "lod", "loq", "upper_limit"])
+@pytest.mark.parametrize("value", [-10.0, 0.0, 10.0], ids=["lowest", "inside", "highest"])
+def test_a_limit_within_the_plausible_range_is_accepted(
+    parse: Parse, tb_document: Document, name: str, value: float
+) -> None:
+    tb_document["panel"][0][name] = value
+    assert parse(tb_document).analytes[0].limits == {name: value}
 
 
 def test_limits_must_ascend(parse: Parse, tb_document: Document) -> None:
@@ -221,6 +228,7 @@ def test_a_folded_sigmoid_needs_lowered_coefficients(parse: Parse, tb_document: 
         ("/estimator/calibration/method", "isotonic", "/estimator/calibration", "calibration"),
         ("/covariates/0/range/high", 2.0, "/covariates/0", "binary"),
         ("/covariates/0/unit", "bogus", "/covariates/0/unit", "unit"),
+        ("/covariates/0/required", False, "/covariates/0/required", "rule"),
     ],
 )
 def test_an_equation_has_rules_of_its_own(parse: Parse, pgd_document: Document, pointer, value, at, code) -> None:
@@ -228,21 +236,66 @@ def test_an_equation_has_rules_of_its_own(parse: Parse, pgd_document: Document, 
     assert found(parse, pgd_document)[at] == code
 
 
-def test_an_index_on_the_identity_link_may_have_an_indeterminate_zone(parse: Parse, pgd_document: Document) -> None:
-    point = {
-        "cohort": "x",
-        "method": "x",
-        "locked": False,
-        "interval": "not available",
-        "date": "not available",
-    }
-    pgd_document["output"] |= {
+HIGH, LOW = category("high", ">=", 2.0), category("low", "<=", 1.0)
+GREY = category("grey", ">", 1.0, True)
+ZONE = {"low": 1.0, "high": 2.0, "meaning": "repeat the assay"}
+
+
+def with_zone(document: Document, categories: list[Document], zone: Document) -> Document:
+    point = {"cohort": "x", "method": "x", "locked": False, "interval": "not available", "date": "not available"}
+    document["output"] |= {
         "link": "identity",
-        "categories": [category("high", ">=", 2.0), category("grey", ">", 1.0, True), category("low", "<=", 1.0)],
-        "cut_points": [point | {"value": 1.0}, point | {"value": 2.0}],
-        "indeterminate_zone": {"low": 1.0, "high": 2.0, "meaning": "repeat the assay"},
+        "categories": categories,
+        "cut_points": [point | {"value": value} for value in sorted({c["cut_point"] for c in categories})],
+        "indeterminate_zone": zone,
     }
-    assert [c.indeterminate for c in parse(pgd_document).categories()] == [False, True, False]
+    return document
+
+
+ZONES = [
+    ("open at both ends", [HIGH, GREY, LOW]),
+    ("closed at the top", [category("high", ">", 2.0), GREY, LOW]),
+    ("closed at both ends", [category("high", ">", 2.0), category("grey", ">=", 1.0, True), category("low", "<", 1.0)]),
+    ("lowest first", [LOW, category("grey", "<", 2.0, True), HIGH]),
+    (
+        "a cut-point inside, both sides marked",
+        [HIGH, category("upper", ">=", 1.5, True), GREY, LOW],
+    ),
+    ("a cut-point outside", [category("very_high", ">=", 9.0), HIGH, GREY, LOW]),
+]
+
+
+@pytest.mark.parametrize("categories", [z[1] for z in ZONES], ids=[z[0] for z in ZONES])
+def test_an_index_on_the_identity_link_may_have_an_indeterminate_zone(
+    parse: Parse, pgd_document: Document, categories: list[Document]
+) -> None:
+    found = parse(with_zone(pgd_document, categories, ZONE)).categories()
+    assert [c.indeterminate for c in found] == [c["indeterminate"] for c in categories]
+
+
+INSIDE, OUTSIDE = "A value inside the zone is not indeterminate.", "A value outside the zone is indeterminate."
+WRONG_ZONES = [
+    ("the category above is marked", [HIGH | {"indeterminate": True}, GREY, LOW], {OUTSIDE}),
+    ("the category below is marked", [HIGH, GREY, LOW | {"indeterminate": True}], {OUTSIDE}),
+    ("a category far outside is marked", [category("far", ">=", 9.0, True), HIGH, GREY, LOW], {OUTSIDE}),
+    (
+        "the mark is on another category",
+        [HIGH | {"indeterminate": True}, GREY | {"indeterminate": False}, LOW],
+        {INSIDE, OUTSIDE},
+    ),
+    ("half of the zone is not marked", [HIGH, category("upper", ">=", 1.75), GREY, LOW], {INSIDE}),
+]
+
+
+@pytest.mark.parametrize(("categories", "said"), [z[1:] for z in WRONG_ZONES], ids=[z[0] for z in WRONG_ZONES])
+def test_a_zone_and_its_categories_must_agree(
+    parse: Parse, pgd_document: Document, categories: list[Document], said: set[str]
+) -> None:
+    with pytest.raises(ArtifactRejected) as caught:
+        parse(with_zone(pgd_document, categories, ZONE))
+    assert {(p.pointer, p.code) for p in caught.value.problems} == {("/output/indeterminate_zone", "zone")}
+    assert {p.message for p in caught.value.problems} == said
+    assert all(p.remedy for p in caught.value.problems)
 
 
 def test_every_problem_is_found_at_once(parse: Parse, tb_document: Document) -> None:

@@ -15,7 +15,7 @@ from service.training.publish import publish
 
 Rows = list[dict[str, str]]
 Write = Callable[[Rows], Path]
-QUICK = ["--repeats", "2", "--resamples", "50", "--permutations", "3", "--date", "2026-01-02"]
+QUICK = ["--repeats", "1", "--resamples", "50", "--permutations", "2", "--date", "2026-01-02"]
 
 
 def fit(data: Path, out: Path) -> Path:
