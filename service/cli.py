@@ -7,6 +7,7 @@ People read text, programs ask for `--json`. Heavy imports wait until a command 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -67,6 +68,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore serve`."""
+    # Nothing made while starting is ever garbage; the server switches the collector on again when it is up.
+    gc.disable()
     from service.serving import run
 
     return run(settings, options.host, options.port)

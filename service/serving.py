@@ -30,8 +30,8 @@ class AnnouncingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as usual, then announce; objects made until here never need to be collected."""
         await super().startup(sockets=sockets)
-        gc.collect()
         gc.freeze()
+        gc.enable()
         if not self.started or self.should_exit:
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
