@@ -130,10 +130,11 @@ def _bounds(analyte: PanelAnalyte, unit: str, low: float, high: float) -> dict[s
 
 
 def _tighten_covariates(schema: dict[str, Any], panel: Panel) -> None:
+    if not panel.covariates:
+        schema["properties"]["covariates"] = {"type": "null"}
+        return
     covariates = schema["properties"]["covariates"]
     covariates["maxItems"] = len(panel.covariates)
-    if not panel.covariates:
-        return
     names = [covariate.name for covariate in panel.covariates]
     item = covariates["items"]
     item["properties"]["name"] = {"type": "string", "enum": names}

@@ -48,7 +48,7 @@ def test_the_entry_of_a_score_commits_to_the_bytes_that_came_and_went(
     server: Server, opened: Database, tb_request: dict[str, Any], quality: list[Any], kind: str
 ) -> None:
     tb_request["subject"]["id"], tb_request["specimen"]["id"] = "PHI-subject", "PHI-specimen"
-    sent = b" " + json.dumps(tb_request | {"quality": quality}, indent=1).encode()
+    sent = b" " + json.dumps(tb_request | ({"quality": quality} if quality else {}), indent=1).encode()
     with server.client() as client:
         response = client.post("/v1/scores", content=sent, headers={"content-type": "application/json"})
     answer = response.json()

@@ -141,6 +141,7 @@ REFUSED = {
     "unknown field": (put("marker_field", 1), 422, ""),
     "wrong type": (put("specimen", []), 422, "/specimen"),
     "empty list": (put("measurements", []), 422, "/measurements"),
+    "empty optional list": (put("quality", []), 422, "/quality"),
     "above the range": (put("measurements.0.value", 10.5), 422, "/measurements/0/value"),
     "specimen type": (put("specimen.type", "urine"), 422, "/specimen/type"),
     "anticoagulant": (put("specimen.anticoagulant", "heparin"), 422, "/specimen/anticoagulant"),

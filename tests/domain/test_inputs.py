@@ -68,7 +68,7 @@ def test_a_covariate_in_another_unit(edit: Edit, submit: Callable[..., Submissio
 
 def test_a_covariate_no_value_is_locked_for_is_never_optional(edit: Edit, refusals: Refusals) -> None:
     covariate = PanelCovariate("ischaemic_time", "Ischaemic time", "min", False, 0.0, 600.0, required=False)
-    assert refusals(edit({"/covariates": []}), covariates=(covariate,)) == [("/covariates", "missing_covariate")]
+    assert refusals(edit({"/covariates": None}), covariates=(covariate,)) == [("/covariates", "missing_covariate")]
 
 
 def test_a_model_without_covariates_refuses_all(edit: Edit, refusals: Refusals) -> None:

@@ -122,7 +122,7 @@ def test_another_model_or_version_is_refused(reference: str, edit: Edit, accepts
 def test_without_covariates_none_may_be_sent(edit: Edit, panel: Panel) -> None:
     validator = jsonschema.Draft202012Validator(panel_schema(replace(panel, covariates=())))
     assert not validator.is_valid(edit({}))
-    assert validator.is_valid(edit({"/covariates": []}))
+    assert not validator.is_valid(edit({"/covariates": []}))
     assert validator.is_valid(edit({"/covariates": None}))
 
 
