@@ -42,8 +42,9 @@ from .entry import Entry, leaf_hash
 CAPACITY = 4096
 """Submissions that may wait."""
 
-PATIENCE = 5.0
-"""Seconds a submission may wait for its turn."""
+PATIENCE = 3.0
+"""Seconds a submission may wait for its turn; less than one write waits for a lock, so one stuck write does not make
+those behind it stuck as well."""
 
 RECOVERY = 10.0
 """Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""

@@ -276,7 +276,7 @@ def test_a_submission_whose_caller_has_given_up_is_not_stored() -> None:
     slow = committer.submit(Slow(), ENTRY)
     late = committer.submit(NoRows(), ENTRY)
     entered.wait(10)
-    clock.now += 5.1
+    clock.now += 3.1
     leave.set()
     assert slow.result().index == 1
     with pytest.raises(Overloaded, match="waited too long"):

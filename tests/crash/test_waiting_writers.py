@@ -104,6 +104,24 @@ def test_a_full_queue_refuses_with_retry_after_and_loses_nothing(
     assert len(accepted) + len(refused) == 8
 
 
+def test_nothing_is_stored_behind_a_caller_who_was_refused(
+    start_server: Start, database_url: str, tb_request: dict[str, Any]
+) -> None:
+    server = start_server(database_url)
+    with ThreadPoolExecutor(6) as pool:
+        with held_head(database_url):
+            answers = list(pool.map(lambda _: post(server, tb_request), range(6)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert {answer.json()["code"] for answer in answers} <= {"storage_unavailable", "overloaded"}
+        with server.client() as client:
+            assert client.get("/health/ready").status_code == 503
+        assert stored(server) == []
+        assert post(server, tb_request).status_code == 201
+        assert len(stored(server)) == 1
+        with server.client() as client:
+            assert client.get("/health/ready").status_code == 200
+
+
 @pytest.mark.parametrize("waiting", [1, 5])
 def test_a_stopping_server_finishes_what_it_took_in(
     start_server: Start, database_url: str, tb_request: dict[str, Any], waiting: int
