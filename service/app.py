@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -64,21 +64,21 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         raise UnsafeConfiguration("Production mode refuses these settings.", problems=problems)
     pepper = home.read_pepper(settings)
     database = Database(settings.resolved_database_url())
-    try:
+    with ExitStack() as undo:
+        undo.callback(database.close)
         _bring_schema_up(database)
         if settings.production and serving:
             _refuse_unsafe_database(database)
         storage = SqlLogStorage(database)
         storage.open(site=settings.site, now=utc_now())
-        committer = Committer(storage, LogObserver(), capacity=settings.queue_capacity)
-    except BaseException:
-        database.close()
-        raise
+        models = _load_models(settings)
+        undo.pop_all()
+    committer = Committer(storage, LogObserver(), capacity=settings.queue_capacity)
     committer.start()
     return Services(
         database=database,
         committer=committer,
-        registry=ActiveSlot(_load_models(settings)),
+        registry=ActiveSlot(models),
         pepper=pepper,
         site=settings.site,
         idempotency_ttl=timedelta(hours=settings.idempotency_hours),
