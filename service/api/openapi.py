@@ -39,6 +39,7 @@ _TITLES = {
     413: "The body is larger than 1 MiB",
     415: "Not application/json in UTF-8",
     422: "The input is wrong; every problem is listed, nothing was stored",
+    500: "A stored record is not the one that was recorded, or the service met a defect of its own",
     503: "The service cannot answer now; nothing was stored",
 }
 
@@ -68,6 +69,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key"}}
         openapi["paths"]["/v1/scores"] = {"post": _score_operation(), "get": _list_operation()}
         openapi["paths"]["/v1/scores/search"] = {"post": _search_operation()}
+        for framework_own in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(framework_own, None)
         for path, operations in openapi["paths"].items():
             for operation in operations.values():
                 _tidy(operation, secured=path not in OPEN_PATHS)
@@ -77,7 +80,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 def _score_operation() -> dict[str, Any]:
     answer = {"application/json": {"schema": {"$ref": REF + "ScoreAnswer"}}}
-    errors = problems_of(400, 401, 403, 404, 409, 413, 415, 422, 503)
+    errors = problems_of(400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
     return {
         "tags": ["scores"],
         "summary": "Score one specimen",
@@ -137,8 +140,5 @@ def _page_responses(*errors: int) -> dict[str, Any]:
 def _tidy(operation: dict[str, Any], *, secured: bool) -> None:
     """Every operation states its security; the framework's own 422, which is never sent, goes."""
     operation["security"] = SECURITY if secured else []
-    shown = operation["responses"].get("422", {}).get("content", {})
-    if "application/json" in shown and "application/problem+json" in shown:
-        del shown["application/json"]
-    elif "application/json" in shown:
-        operation["responses"]["422"] = problems_of(422)[422]
+    if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+        del operation["responses"]["422"]

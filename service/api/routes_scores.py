@@ -47,7 +47,7 @@ async def post_score(request: Request) -> Response:
 @router.get(
     "/v1/scores/{score_id}",
     summary="Read one stored score",
-    responses=problems_of(401, 403, 404, 503)
+    responses=problems_of(401, 403, 404, 500, 503)
     | {200: {"model": ScoreAnswer, "description": "The stored score"}, 304: {"description": "Not modified"}},
     response_class=Response,
 )

@@ -29,7 +29,6 @@ class Measure:
     `analyte` is "required" (a Cq is always a Cq of something), "optional" or "none".
     """
 
-    title: str
     unit: str
     low: float
     high: float
@@ -38,14 +37,20 @@ class Measure:
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
-        CQ: Measure("quantification cycle of one analyte", "{Cq}", 0.0, 100.0, "required"),
-        # Spike-ins (UniSp2, cel-miR-39-3p) are not human analytes, so the catalogue has no accession for them.
-        SPIKE_IN_CQ: Measure("quantification cycle of the spike-in", "{Cq}", 0.0, 100.0),
-        REPLICATE_SD: Measure("standard deviation of the technical replicates", "{Cq}", 0.0, 100.0, "optional"),
-        NO_TEMPLATE_CONTROL: Measure("quantification cycle of the no-template control", "{Cq}", 0.0, 100.0),
-        EV_MARKERS: Measure("number of positive EV marker proteins detected", "1", 0.0, 1000.0),
-        PARTICLE_TO_PROTEIN: Measure("particles per microgram of protein", "{particles}/ug", 0.0, 1e15),
-        # A blank-corrected absorbance may come out a little below zero.
-        ABSORBANCE_414: Measure("absorbance at 414 nm", "1", -1.0, 100.0),
+        # Quantification cycle of one analyte.
+        CQ: Measure("{Cq}", 0.0, 100.0, "required"),
+        # Quantification cycle of the spike-in: UniSp2 or cel-miR-39-3p is no human analyte, so the catalogue
+        # has no accession for them.
+        SPIKE_IN_CQ: Measure("{Cq}", 0.0, 100.0),
+        # Standard deviation of the technical replicates.
+        REPLICATE_SD: Measure("{Cq}", 0.0, 100.0, "optional"),
+        # Quantification cycle of the no-template control.
+        NO_TEMPLATE_CONTROL: Measure("{Cq}", 0.0, 100.0),
+        # Number of positive EV marker proteins detected.
+        EV_MARKERS: Measure("1", 0.0, 1000.0),
+        # Particles per microgram of protein.
+        PARTICLE_TO_PROTEIN: Measure("{particles}/ug", 0.0, 1e15),
+        # Absorbance at 414 nm. A blank-corrected absorbance may come out a little below zero.
+        ABSORBANCE_414: Measure("1", -1.0, 100.0),
     }
 )

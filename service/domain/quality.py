@@ -50,6 +50,11 @@ class Direction(StrEnum):
     LOW = "low"
     WINDOW = "window"
 
+    @property
+    def worse(self) -> str:
+        """Which observations are worse, in words for the model card."""
+        return "lower" if self is Direction.LOW else "higher"
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

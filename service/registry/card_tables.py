@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.domain.quality import GATES
 from service.domain.score import display
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import NOT_AVAILABLE, Interval
@@ -122,9 +123,22 @@ def cut_points(manifest: Manifest) -> Content:
 
 def gates(manifest: Manifest) -> Content:
     """Quality gates with their limits and sources."""
-    head = ("Gate", "Assessment", "Flag", "Fail", "Source")
-    rows = [(code, g.requirement, number(g.flag), number(g.fail), g.source) for code, g in manifest.gates.items()]
-    return head, rows or [("none", "", "", "", "")]
+    head = ("Gate", "Assessment", "Looks at", "Flag", "Fail", "Unit", "Worse", "Source")
+    rows = [
+        (
+            code,
+            g.requirement,
+            gate.observation,
+            number(g.flag),
+            number(g.fail),
+            gate.unit,
+            gate.direction.worse,
+            g.source,
+        )
+        for code, g in manifest.gates.items()
+        for gate in [GATES[code]]
+    ]
+    return head, rows or [("none", *[""] * (len(head) - 1))]
 
 
 def controls(manifest: Manifest) -> Content:

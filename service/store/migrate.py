@@ -62,7 +62,7 @@ def upgrade(database: Database, folder: Path) -> None:
     from alembic import command  # noqa: PLC0415 - slow to import, and a server that is up to date needs none of it
 
     with _locked_configuration(database, folder) as configuration:
-        _require_known(current_revision(database))
+        _require_known(_revision(ReadConnection(configuration.attributes["connection"])))
         command.upgrade(configuration, HEAD)
 
 

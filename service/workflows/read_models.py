@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from service.domain.example import example_request
 from service.domain.panel_schema import panel_schema
-from service.errors import ModelNotFound, Problem, VersionNotInForce
+from service.errors import ModelNotFound, VersionNotInForce
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.card import card_html, card_json, card_markdown
 from service.registry.manifest import Manifest
@@ -27,7 +27,7 @@ def show_model(models: ActiveModels, name: str) -> dict[str, Any]:
     """One model with its versions, newest last; raises ModelNotFound."""
     versions = models.versions_of(name)
     if not versions:
-        raise _unknown("/name", "No model has this name.", "List the models with GET /v1/models.")
+        raise ModelNotFound("No model has this name.", "List the models with GET /v1/models.")
     return {
         "name": name,
         "aliases": dict(models.aliases.get(name, {})),
@@ -37,13 +37,13 @@ def show_model(models: ActiveModels, name: str) -> dict[str, Any]:
 
 def show_version(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
     """State, digest, reason and manifest of one version; raises ModelNotFound."""
-    found = get_version(models, name, version)
+    found = models.get(name, version)
     return {"state": found.state, "digest": found.digest, "reason": found.reason, "manifest": found.document}
 
 
 def panel_of(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
     """JSON Schema of a request to one version; raises ModelNotFound, or VersionNotInForce for a rejected version."""
-    found = get_version(models, name, version)
+    found = models.get(name, version)
     if found.panel is None:
         raise _rejected(found)
     schema = panel_schema(found.panel)
@@ -54,7 +54,7 @@ def panel_of(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
 
 def card_of(models: ActiveModels, name: str, version: str, form: CardForm) -> dict[str, Any] | str:
     """The model card of one version; raises ModelNotFound, or VersionNotInForce where its manifest cannot be read."""
-    found = get_version(models, name, version)
+    found = models.get(name, version)
     if found.manifest is None:
         raise _rejected(found)
     return render_card(found.manifest, found.digest, form)
@@ -65,18 +65,6 @@ def render_card(manifest: Manifest, digest: str, form: CardForm) -> dict[str, An
     if form == "json":
         return card_json(manifest, digest)
     return card_html(manifest, digest) if form == "html" else card_markdown(manifest, digest)
-
-
-def get_version(models: ActiveModels, name: str, version: str) -> ModelVersion:
-    """One version, whatever its state; raises ModelNotFound."""
-    found = models.find(name, version)
-    if found is None:
-        raise _unknown("/version", "The model has no such version.", "List its versions with GET /v1/models/{name}.")
-    return found
-
-
-def _unknown(pointer: str, message: str, remedy: str) -> ModelNotFound:
-    return ModelNotFound(message, remedy, [Problem(pointer, "model_not_found", message, remedy)])
 
 
 def _rejected(version: ModelVersion) -> VersionNotInForce:

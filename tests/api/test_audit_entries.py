@@ -111,6 +111,24 @@ def test_keys_leave_entries_and_a_revocation_raises_the_generation(server: Serve
     assert "PHI" not in json.dumps([created, revoked])
 
 
+@pytest.mark.parametrize(
+    "change", [{"model": "none"}, {"measurements": []}, {"specimen": None}], ids=["404", "empty", "null"]
+)
+def test_a_refused_request_leaves_log_and_tables_as_they_were(
+    server: Server, opened: Database, tb_request: dict[str, Any], change: dict[str, Any]
+) -> None:
+    def rows() -> list[int]:
+        with opened.read() as connection:
+            tables = ("audit_entry", "score", "score_log", "idempotency")
+            return [connection.sqlalchemy.exec_driver_sql(f"SELECT count(*) FROM {t}").scalar_one() for t in tables]
+
+    before = rows()
+    with server.client() as client:
+        refused = client.post("/v1/scores", json=tb_request | change, headers={"idempotency-key": "refused"})
+    assert refused.status_code in (404, 422)
+    assert rows() == before
+
+
 def test_the_log_begins_with_its_opening(opened: Database) -> None:
     first = entry_at(opened, 0)
     assert json.loads(first.entry)["kind"] == "log.opened"

@@ -64,3 +64,11 @@ def test_what_the_schema_refuses_the_service_refuses(
     assert not resolved(document, schema).is_valid(tb_request | change)
     with server.client() as client:
         assert client.post("/v1/scores", json=tb_request | change).status_code == 422
+
+
+def test_no_operation_promises_what_is_never_sent(document: dict[str, Any]) -> None:
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            reads_input = method == "post" or path == "/v1/scores"
+            assert ("422" in operation["responses"]) == reads_input, (method, path)

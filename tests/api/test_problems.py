@@ -77,3 +77,23 @@ def test_thousands_of_problems_are_cut_and_counted() -> None:
     shown = answer_to(InputRejected("Many.", "Mend.", problems)).json()["errors"]
     assert len(shown) == MAX_PROBLEMS + 1
     assert "7 more" in shown[-1]["message"]
+
+
+def test_a_route_that_the_framework_checks_does_not_echo_either() -> None:
+    app = FastAPI()
+
+    @app.get("/raises")
+    async def checked(number: int, marker: int) -> None:
+        raise AssertionError((number, marker))
+
+    install_problem_handlers(app)
+    app.add_middleware(AccessLog)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+            return await client.get("/raises", params={"number": "S-104"})
+
+    response = asyncio.run(ask())
+    problems = {(item["pointer"], item["code"]) for item in response.json()["errors"]}
+    assert (response.status_code, problems) == (422, {("/number", "invalid_value"), ("/marker", "missing_field")})
+    assert "S-104" not in response.text

@@ -1,12 +1,14 @@
 import json
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.registry.artifact import sha256
 from service.registry.card import card_html, card_json, card_markdown
-from service.registry.manifest import Manifest
+from service.registry.manifest import Manifest, parse_manifest
 
 DIGEST = "sha256:" + "a" * 64
 Document = dict[str, Any]
@@ -105,3 +107,19 @@ class Text(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.found += data
+
+
+def test_a_gate_s_limits_stand_with_their_unit_and_direction(bundled: Path) -> None:
+    raw = (bundled / "tb-exosomal-mirna" / "1.0.0" / "manifest.json").read_bytes()
+    card = card_markdown(parse_manifest(raw), sha256(raw))
+    (row,) = [line for line in card.splitlines() if line.startswith("| processing")]
+    cells = [cell.strip().replace("\\", "") for cell in row.split("|")]
+    assert cells[1:8] == [
+        "processing_delay",
+        "optional",
+        "specimen.processing_delay_minutes",
+        "120",
+        "none",
+        "min",
+        "higher",
+    ]
