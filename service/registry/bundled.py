@@ -68,7 +68,8 @@ def _folders(folder: Path) -> list[str]:
 
 def _subfolders(folder: Path) -> list[str]:
     try:
-        return [entry.name for entry in folder.iterdir() if entry.is_dir()]
+        # A name that is not ASCII is no model's or version's, and may not even be text that an answer can hold.
+        return [entry.name for entry in folder.iterdir() if entry.name.isascii() and entry.is_dir()]
     except OSError:
         # What cannot be listed may still be in the index; that entry is then rejected with the system's reason.
         return []
@@ -85,7 +86,7 @@ def _load(folder: Path, key: str, digest: str | None, fault: str | None, state: 
 
 def _verified(folder: Path, digest: str | None, fault: str | None) -> Verified:
     if digest is None:
-        raise ArtifactRejected(fault or "the version is not in the index of bundled versions")
+        raise ArtifactRejected(fault or "The version is not in the index of bundled versions.")
     return verify_artifact(read_artifact(folder, expected_digest=digest))
 
 

@@ -124,20 +124,11 @@ def cut_points(manifest: Manifest) -> Content:
 def gates(manifest: Manifest) -> Content:
     """Quality gates with their limits and sources."""
     head = ("Gate", "Assessment", "Looks at", "Flag", "Fail", "Unit", "Worse", "Source")
-    rows = [
-        (
-            code,
-            g.requirement,
-            gate.observation,
-            number(g.flag),
-            number(g.fail),
-            gate.unit,
-            gate.direction.worse,
-            g.source,
-        )
-        for code, g in manifest.gates.items()
-        for gate in [GATES[code]]
-    ]
+    rows = []
+    for code, limits in manifest.gates.items():
+        gate = GATES[code]
+        bounds = (number(limits.flag), number(limits.fail), gate.unit, gate.direction.worse)
+        rows.append((code, limits.requirement, gate.observation, *bounds, limits.source))
     return head, rows or [("none", *[""] * (len(head) - 1))]
 
 

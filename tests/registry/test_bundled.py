@@ -397,3 +397,11 @@ print(sorted({"sklearn", "joblib", "scipy"} & set(sys.modules)), len(models.vers
         cwd=bundled.parent,
     )
     assert done.stdout == "[] 2\n"
+
+
+@pytest.mark.parametrize("name", [b"bad\xff", "mod\u0435l".encode()], ids=["not text", "look-alike"])
+def test_a_folder_with_a_name_no_model_has_is_passed_by(spoilable: Path, name: bytes) -> None:
+    os.makedirs(os.path.join(os.fsencode(spoilable), name, b"1.0.0"))
+    models = load_bundled(spoilable, in_force=True)
+    assert models.names() == (PGD, TB)
+    json.dumps([version.name for version in models.versions]).encode("ascii")
