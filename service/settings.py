@@ -113,7 +113,11 @@ def unsafe_in_production(settings: Settings) -> list[Problem]:
         problems.append(_unsafe("shared_secret", "Pepper and signing key are one file.", "Make a secret for each."))
     if (settings.home / "dev-key").exists():
         problems.append(
-            _unsafe("development_key", "A development key lies in the home folder.", "Revoke and delete it.")
+            _unsafe(
+                "development_key",
+                "A development key lies in the home folder.",
+                "Delete it; the next start names the key to revoke.",
+            )
         )
     if settings.log_level == "DEBUG":
         problems.append(_unsafe("debug_logging", f"{PREFIX}LOG_LEVEL is DEBUG.", "Set it to INFO or higher."))
