@@ -2,8 +2,8 @@
 
 The rules:
 
-1. One thread per process writes. `submit` hands over business rows and an entry, and answers with a future; the future
-   is set after COMMIT has returned, never before. Whoever waits for it can tell the world.
+1. One thread per process writes what is recorded. `submit` hands over business rows and an entry, and answers with a
+   future; the future is set after COMMIT has returned, never before. Whoever waits for it can tell the world.
 2. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in.
 3. Rows and entry are one transaction, in this order:
    insert the business rows; lock the head of the log; raise the entry's `at` to the head's time where a clock stood
@@ -35,7 +35,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from service.errors import Overloaded, ShuttingDown, StorageUnavailable
+from service.errors import Overloaded, ShuttingDown, SystemFault
 
 from .entry import Entry, leaf_hash
 
@@ -221,7 +221,7 @@ class Committer(Generic[T]):
             self._require_patience(submission)
             receipt = self._commit(submission.rows, submission.entry)
         except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits; this thread serves all others
-            if isinstance(error, StorageUnavailable):
+            if isinstance(error, SystemFault) and not isinstance(error, Overloaded):
                 self._failed_at = self._clock()
             submission.future.set_exception(error)
         else:

@@ -13,7 +13,7 @@ import pytest
 
 from service.audit.committer import Committer, Head, NoRows, Receipt, SilentObserver
 from service.audit.entry import Entry, leaf_hash
-from service.errors import Overloaded, ShuttingDown, StorageUnavailable
+from service.errors import Conflict, LogDamaged, Overloaded, ShuttingDown, StorageUnavailable
 
 AT = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
 ENTRY = Entry("score.reported", AT, "key:k1", "default")
@@ -286,15 +286,31 @@ def test_a_submission_whose_caller_has_given_up_is_not_stored() -> None:
 
 
 class FailingRows(NoRows):
-    """Rows that the storage refuses."""
+    """Rows whose insertion raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
     def insert(self, transaction: object) -> None:
-        raise StorageUnavailable("Away.")
+        raise self.error
 
 
-def fail(committer: Committer[MemoryTransaction]) -> None:
-    with pytest.raises(StorageUnavailable):
-        committer.submit(FailingRows(), ENTRY).result()
+def fail(committer: Committer[MemoryTransaction], error: Exception) -> None:
+    with pytest.raises(type(error)):
+        committer.submit(FailingRows(error), ENTRY).result()
+
+
+@pytest.mark.parametrize(
+    ("error", "well"),
+    [(StorageUnavailable("Away."), False), (LogDamaged("Short."), False), (Conflict("Taken."), True)],
+    ids=["storage away", "log damaged", "refusal"],
+)
+def test_what_the_service_cannot_help_makes_it_unwell_and_a_refusal_does_not(error: Exception, well: bool) -> None:
+    committer = Committer(MemoryLog(), SilentObserver())
+    committer.start()
+    fail(committer, error)
+    assert committer.well is well
+    committer.close()
 
 
 def test_a_failed_write_makes_it_unwell_until_one_succeeds_or_time_passes() -> None:
@@ -303,11 +319,11 @@ def test_a_failed_write_makes_it_unwell_until_one_succeeds_or_time_passes() -> N
     assert not committer.well
     committer.start()
     assert committer.well
-    fail(committer)
+    fail(committer, StorageUnavailable("Away."))
     assert not committer.well
     committer.submit(NoRows(), ENTRY).result()
     assert committer.well
-    fail(committer)
+    fail(committer, StorageUnavailable("Away."))
     clock.now += 9.9
     assert not committer.well
     clock.now += 0.2
