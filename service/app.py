@@ -18,7 +18,9 @@ from service import __version__, home
 from service.api import openapi, routes_health, routes_models, routes_scores
 from service.api.access_log import AccessLog
 from service.api.problems import install_problem_handlers
-from service.audit.committer import Committer, Receipt
+from service.audit.committer import Batch, Committer
+from service.audit.log import CLOCK_TOLERANCE, LogWriter
+from service.audit.note import Signer
 from service.errors import InputRejected, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ActiveModels, ActiveSlot
 from service.registry.bundled import load_bundled
@@ -39,11 +41,11 @@ PURGE_SECONDS = 3600.0
 class LogObserver:
     """Tells the log what the committer met; metrics join here later."""
 
-    def committed(self, receipt: Receipt, clock_behind: timedelta) -> None:
-        """One item is durable; a clock that had to be corrected is worth a line."""
-        if clock_behind:
-            behind = clock_behind.total_seconds() * 1000
-            log_event("clock_behind", origin=receipt.origin, size=receipt.index + 1, duration_ms=behind)
+    def committed(self, batch: Batch) -> None:
+        """A transaction is durable; a clock that had to be corrected is worth a line."""
+        if batch.behind > CLOCK_TOLERANCE:
+            behind = batch.behind.total_seconds() * 1000
+            log_event("clock_behind", origin=batch.origin, size=batch.size, duration_ms=behind)
 
     def failed(self, error: BaseException) -> None:
         """One item failed; its caller was told. A refusal is no failure of ours."""
@@ -63,6 +65,7 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
     if problems:
         raise UnsafeConfiguration("Production mode refuses these settings.", problems=problems)
     pepper = home.read_pepper(settings)
+    writer = LogWriter(_signer(settings), settings.site)
     database = Database(settings.resolved_database_url())
     with ExitStack() as undo:
         undo.callback(database.close)
@@ -70,10 +73,10 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         if settings.production and serving:
             _refuse_unsafe_database(database)
         storage = SqlLogStorage(database)
-        storage.open(site=settings.site, now=utc_now())
+        storage.open(writer, site=settings.site, now=utc_now())
         models = _load_models(settings)
         undo.pop_all()
-    committer = Committer(storage, LogObserver(), capacity=settings.queue_capacity)
+    committer = Committer(storage, writer, LogObserver(), capacity=settings.queue_capacity)
     committer.start()
     return Services(
         database=database,
@@ -83,6 +86,15 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         site=settings.site,
         idempotency_ttl=timedelta(hours=settings.idempotency_hours),
     )
+
+
+def _signer(settings: Settings) -> Signer:
+    try:
+        return Signer.from_pem(home.read_signing_key(settings, make=lambda: Signer.generate().pem()))
+    except ValueError:
+        message = "The signing key is not an Ed25519 key in PEM (PKCS #8)."
+        remedy = "Make one with `openssl genpkey -algorithm ed25519`."
+        raise UnsafeConfiguration(message, remedy, [Problem("", "signing_key", message, remedy)]) from None
 
 
 def _load_models(settings: Settings) -> ActiveModels:

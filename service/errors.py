@@ -116,6 +116,14 @@ class RequestInProgress(Conflict):
     title = "The same request is still running"
 
 
+class Gone(InputRejected):
+    """What the request names was erased."""
+
+    code = "erased"
+    http_status = 410
+    title = "The record was erased"
+
+
 class BodyTooLarge(InputRejected):
     """The body is larger than the limit."""
 
@@ -163,6 +171,22 @@ class StorageUnavailable(SystemFault):
     retry_after = 1
 
 
+class CommitUnconfirmed(StorageUnavailable):
+    """COMMIT was sent and its outcome is not known."""
+
+
+class RowRefused(StorageUnavailable):
+    """The database refused what one submission wanted to store; others are not to blame."""
+
+
+class RegistryChanged(SystemFault):
+    """A key was revoked or a model moved while the request was under way; nothing was stored."""
+
+    code = "registry_changed"
+    title = "The registry changed"
+    retry_after = 1
+
+
 class Overloaded(SystemFault):
     """The queue in front of the database is full; nothing was taken in."""
 
@@ -204,6 +228,20 @@ class LogDamaged(SystemFault):
 
     code = "log_damaged"
     title = "The audit log is damaged"
+
+
+class SigningKeyMismatch(SystemFault):
+    """The signing key is not the one of the open log; nothing is added to it."""
+
+    code = "signing_key_mismatch"
+    title = "The signing key is another one"
+
+
+class LogForked(SystemFault):
+    """The log is shorter than, or differs from, a checkpoint kept outside the database."""
+
+    code = "log_forked"
+    title = "The audit log is not the one that was witnessed"
 
 
 class RecordDamaged(SystemFault):

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def read_pepper(settings: Settings) -> bytes:
     named = settings.pepper_file
     path = named if named is not None else settings.home / "pepper"
     if named is None and not settings.production:
-        _create(path, secrets.token_bytes(MIN_PEPPER_BYTES))
+        _create(path, lambda: secrets.token_bytes(MIN_PEPPER_BYTES))
     try:
         pepper = path.read_bytes()
     except OSError as error:
@@ -32,6 +33,20 @@ def read_pepper(settings: Settings) -> bytes:
     if len(pepper) < MIN_PEPPER_BYTES:
         raise _unsafe(f"The pepper file holds fewer than {MIN_PEPPER_BYTES} bytes.")
     return pepper
+
+
+def read_signing_key(settings: Settings, make: Callable[[], bytes]) -> bytes:
+    """The key that signs checkpoints, PEM: from the named file, or the development file made here by `make`."""
+    named = settings.signing_key_file
+    path = named if named is not None else settings.home / "signing-key"
+    if named is None and not settings.production:
+        _create(path, make)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = f"The signing key file cannot be read ({type(error).__name__})."
+        remedy = "Name a private file with an Ed25519 key in PEM (PKCS #8) in EXOSCORE_SIGNING_KEY_FILE."
+        raise UnsafeConfiguration(message, remedy, [Problem("", "signing_key", message, remedy)]) from None
 
 
 def development_key_path(settings: Settings) -> Path:
@@ -43,7 +58,7 @@ def write_development_key(settings: Settings, key: str) -> Path:
     """Store a new development key with mode 0600; an old one is moved aside. Returns its path."""
     path = development_key_path(settings)
     move_aside(path)
-    _create(path, key.encode())
+    _create(path, key.encode)
     return path
 
 
@@ -63,7 +78,7 @@ def write_example(settings: Settings, request: dict[str, Any]) -> Path:
     return path
 
 
-def _create(path: Path, content: bytes) -> None:
+def _create(path: Path, make: Callable[[], bytes]) -> None:
     """Create a private file with its whole content at once, or leave the one that is there."""
     if path.exists():
         return
@@ -71,7 +86,7 @@ def _create(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        file.write(make())
         file.flush()
         os.fsync(file.fileno())
     try:

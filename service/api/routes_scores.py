@@ -40,7 +40,7 @@ async def post_score(request: Request) -> Response:
     headers = {"Location": f"/v1/scores/{outcome.score_id}", "Cache-Control": "no-store"}
     if not outcome.created:
         headers["Idempotent-Replayed"] = "true"
-    content = read_scores.render(outcome.answer, outcome.index, outcome.superseded_by)
+    content = read_scores.render(outcome.answer, outcome.index, outcome.checkpoint, outcome.superseded_by)
     return Response(content, 201 if outcome.created else 200, headers=headers, media_type=JSON)
 
 
@@ -59,7 +59,9 @@ async def get_score(request: Request, score_id: str, _: Reader) -> Response:
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    return Response(read_scores.render(answer, row.seq, row.superseded_by), headers=headers, media_type=JSON)
+    return Response(
+        read_scores.render(answer, row.seq, row.checkpoint, row.superseded_by), headers=headers, media_type=JSON
+    )
 
 
 async def list_scores(request: Request) -> Response:

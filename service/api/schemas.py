@@ -83,10 +83,10 @@ class QualityOut(BaseModel):
 
 
 class AuditOut(BaseModel):
-    """Where the score's entry stands in the audit log; `checkpoint` is null until checkpoints are signed."""
+    """Where the score's entry stands in the audit log, and that log's signed checkpoint (C2SP tlog-checkpoint)."""
 
     index: int
-    checkpoint: str | None
+    checkpoint: str
 
 
 class ScoreAnswer(BaseModel):

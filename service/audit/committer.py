@@ -1,154 +1,224 @@
-"""The committer: the one place where something that happened becomes durable and recorded.
+"""The committer: the one place where something that happened becomes durable, recorded and signed for.
 
 The rules:
 
 1. One thread per process writes what is recorded. `submit` hands over business rows and an entry, and answers with a
    future; the future is set after COMMIT has returned, never before. Whoever waits for it can tell the world.
-2. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in.
-3. Rows and entry are one transaction, in this order:
-   insert the business rows; lock the head of the log; raise the entry's `at` to the head's time where a clock stood
-   back; encode; hash; append at `seq = size`; link the rows to (log_id, seq); move the head; COMMIT.
+2. One transaction carries all the submissions that are waiting, at most `BATCH`. Nothing is waited for: the next batch
+   gathers while this one commits, so one caller waits no longer than before and sixty-four share one COMMIT.
+3. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in.
+4. Rows and entries are one transaction, in this order:
+   insert the business rows; lock the head of the log; compare the registry generation; append the entries at
+   `seq = size` on, extend and sign the tree (`audit.log`); link the rows to (log_id, seq); COMMIT.
    The rows come before the lock, so that replicas wait for one another as briefly as possible.
-4. Order is `seq`; `at` is a claim that never decreases within a log.
-5. Whatever goes wrong rolls back and reaches the future of that one submission, as it was raised. The thread goes on.
-6. A submission that was cancelled before its turn is left out; from its turn on it can no longer be cancelled.
-7. A submission whose turn comes only after `patience` seconds is refused unopened: its caller has given up, and a row
+5. A submission may say under which registry generation its key and model were looked up. If the head has a newer one,
+   the transaction is rolled back, the submission is given `RegistryChanged`, and the rest is written without it.
+6. A row that is refused, or an entry that cannot be written, fails its own submission alone: the batch is halved until
+   the one is found. An error of the storage itself fails the whole batch, because halving would not help.
+7. If the outcome of a COMMIT is unknown, the head is locked and read again: behind its lock nothing can still be on
+   its way. Where the batch's leaves are found, it was committed and the receipts are given; where they are not, nothing
+   was stored; where the head cannot be read in time, the callers are told that the outcome is not known.
+8. A submission that was cancelled before its turn is left out; from its turn on it can no longer be cancelled.
+9. A submission whose turn comes only after `patience` seconds is refused unopened: its caller has given up, and a row
    stored behind a caller's back is one that a retry stores again.
-8. `close` takes nothing more in, writes what is waiting, and returns when the thread has ended.
+10. `close` takes nothing more in, writes what is waiting, and returns when the thread has ended.
 
-A worked example. The head says log 1, size 17, last recorded at 10:00:00. A score is submitted with `at` 09:59:58, two
-seconds behind. Its rows are inserted, the head is locked, `at` becomes 10:00:00, the entry gets seq 17, the score is
-linked to (1, 17), the head becomes size 18. COMMIT returns, and the future gives Receipt(log_id=1, index=17,
-recorded_at=10:00:00). Had COMMIT failed, the head would still say 17, no row would exist, and the future would raise.
+A worked example. The head says log 1, size 17, last recorded at 10:00:00. Two scores wait, with `at` 09:59:59.8 and
+10:00:00.2. Their rows are inserted, the head is locked, the first one's `at` becomes 10:00:00, they get seq 17 and 18,
+the head becomes size 19 with one signature, the scores are linked to (1, 17) and (1, 18). COMMIT returns, and the
+futures give Receipt(log_id=1, index=17, …) and Receipt(log_id=1, index=18, …) with the same note of size 19. Had
+COMMIT failed, the head would still say 17, no row would exist, and both futures would raise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from queue import Full, Queue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from service.errors import Overloaded, ShuttingDown, SystemFault
+from service.errors import (
+    CommitUnconfirmed,
+    LogDamaged,
+    Overloaded,
+    RegistryChanged,
+    RowRefused,
+    ShuttingDown,
+    StorageUnavailable,
+    SystemFault,
+)
 
-from .entry import Entry, leaf_hash
+from .entry import Entry
+from .log import Extension, Leaf, LogStorage, LogWriter, Place, Transaction, encoded
 
 CAPACITY = 4096
 """Submissions that may wait."""
 
+BATCH = 512
+"""Submissions that one transaction carries at most."""
+
 PATIENCE = 3.0
 """Seconds a submission may wait for its turn; less than one write waits for a lock, so one stuck write does not make
-those behind it stuck as well."""
+those behind it stuck as well. Also how long an unknown outcome is asked after."""
 
 RECOVERY = 10.0
 """Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""
 
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The mutable state of one open log: `size` entries so far, the last of them at `last_recorded_at`."""
-
-    log_id: int
-    origin: str
-    size: int
-    last_recorded_at: datetime
+ASK_AGAIN = 0.1
+"""Seconds between two looks at the head while the outcome of a COMMIT is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was committed: entry `index` of the log named `origin`, recorded at `recorded_at`."""
+    """What was committed: entry `index` of the log named `origin`, recorded at `recorded_at`, and the signed checkpoint
+    `note` over it. `generation` is the registry generation of the head."""
 
     log_id: int
     origin: str
     index: int
     recorded_at: datetime
+    note: str
+    generation: int
 
 
-class Transaction(Protocol):
-    """One transaction of the storage, and what the committer does to a log inside it."""
-
-    def lock_head(self) -> Head:
-        """The head of the open log, locked against every other writer until the transaction ends."""
-        ...
-
-    def append(self, log_id: int, seq: int, leaf: bytes, entry: bytes) -> None:
-        """Insert one entry."""
-        ...
-
-    def move_head(self, head: Head) -> None:
-        """Store `size` and `last_recorded_at` of the head."""
-        ...
-
-
-T_co = TypeVar("T_co", bound=Transaction, covariant=True)
-T_contra = TypeVar("T_contra", bound=Transaction, contravariant=True)
 T = TypeVar("T", bound=Transaction)
+T_contra = TypeVar("T_contra", bound=Transaction, contravariant=True)
+R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
-class LogStorage(Protocol[T_co]):
-    """Where logs and business rows live together."""
+class Writer(Protocol[T_contra, R_contra]):
+    """Writes the business rows of one kind of submission, many at a time. Both methods run in the committer's thread.
+    What they raise fails one submission, see rule 6, and they are called again without it."""
 
-    def transaction(self) -> AbstractContextManager[T_co]:
-        """A transaction: COMMIT when the block ends, ROLLBACK when it raises. An error of COMMIT is raised."""
+    changes_registry: bool
+    """Whether these rows raise the registry generation; nothing follows such a submission in its transaction, so what
+    was looked up before the change is compared with the generation after it."""
+
+    def insert(self, transaction: T_contra, rows: Sequence[R_contra]) -> Sequence[Exception | None]:
+        """Insert the rows; answer for each whether it was refused. A refused row must leave nothing behind."""
+        ...
+
+    def link(self, transaction: T_contra, rows: Sequence[R_contra], places: Sequence[Place]) -> None:
+        """Record where in the log the rows are; the head is locked here, so what is read here stays so until COMMIT."""
         ...
 
 
-class Rows(Protocol[T_contra]):
-    """The business rows of one submission. Both methods run in the committer's thread and must only write."""
+class NoRows:
+    """The writer of entries that stand alone."""
 
-    def insert(self, transaction: T_contra) -> None:
-        """Insert the rows; raise to refuse the submission."""
+    changes_registry = False
+
+    def insert(self, transaction: Transaction, rows: Sequence[None]) -> Sequence[Exception | None]:  # noqa: ARG002
+        """Insert nothing."""
+        return [None] * len(rows)
+
+    def link(self, transaction: Transaction, rows: Sequence[None], places: Sequence[Place]) -> None:
+        """Do nothing."""
+
+
+Outcome = Receipt | BaseException
+
+
+class Inbox(Protocol):
+    """Where outcomes are waited for: makes the futures and sets them, a batch at a time."""
+
+    def future(self) -> Any:
+        """A future that nobody has set yet."""
         ...
 
-    def link(self, transaction: T_contra, log_id: int, seq: int) -> None:
-        """Record where in the log the rows are."""
+    def begin(self, future: Any) -> bool:
+        """Called when its turn has come: False where whoever waited has given up."""
         ...
+
+    def deliver(self, settled: Sequence[tuple[Any, Outcome]]) -> None:
+        """Set the futures. Called in the committer's thread; must not raise."""
+        ...
+
+
+class ThreadInbox:
+    """Futures that a thread waits for."""
+
+    def future(self) -> Future[Receipt]:
+        """A future of the standard library."""
+        return Future()
+
+    def begin(self, future: Future[Receipt]) -> bool:
+        """Whether it was not cancelled; from here on it cannot be."""
+        return future.set_running_or_notify_cancel()
+
+    def deliver(self, settled: Sequence[tuple[Future[Receipt], Outcome]]) -> None:
+        """Set each future."""
+        for future, outcome in settled:
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction carried: `entries` entries up to the log's new `size`; `behind` is by how much the furthest
+    clock stood behind the head."""
+
+    origin: str
+    size: int
+    entries: int
+    behind: timedelta
 
 
 class Observer(Protocol):
-    """What the service wants to count. Called once per submission; what it raises is logged and changes nothing."""
+    """What the service wants to count. What it raises changes nothing for anybody who waits."""
 
-    def committed(self, receipt: Receipt, clock_behind: timedelta) -> None:
-        """A submission was committed; `clock_behind` is by how much its `at` had to be raised."""
+    def committed(self, batch: Batch) -> None:
+        """A transaction was committed."""
         ...
 
     def failed(self, error: BaseException) -> None:
-        """A submission was rolled back, or not taken in because the queue was full (`Overloaded`)."""
+        """A submission was not stored, or not taken in because the queue was full (`Overloaded`)."""
         ...
 
 
 class SilentObserver:
     """An observer that counts nothing."""
 
-    def committed(self, receipt: Receipt, clock_behind: timedelta) -> None:
+    def committed(self, batch: Batch) -> None:
         """Do nothing."""
 
     def failed(self, error: BaseException) -> None:
         """Do nothing."""
 
 
-class NoRows:
-    """The rows of an entry that stands alone."""
-
-    def insert(self, transaction: Transaction) -> None:
-        """Do nothing."""
-
-    def link(self, transaction: Transaction, log_id: int, seq: int) -> None:
-        """Do nothing."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Submission(Generic[T]):
-    rows: Rows[T]
+    """What waits: handed in once, encoded and placed in its turn."""
+
+    writer: Writer[T, Any]
+    rows: Any
     entry: Entry
-    future: Future[Receipt]
+    generation: int | None
+    inbox: Inbox
+    future: Any
     submitted: float
+    leaf: Leaf | None = None
+    place: Place | None = None
+
+    def is_older(self, generation: int) -> bool:
+        """Whether its key or model was looked up under an older registry generation."""
+        return self.generation is not None and self.generation < generation
+
+
+class _StaleError(Exception):
+    """Some of a batch were looked up under an older registry generation than the head's."""
+
+    def __init__(self, generation: int) -> None:
+        super().__init__("some submissions are older than the registry")
+        self.generation = generation
 
 
 class Committer(Generic[T]):
@@ -157,21 +227,28 @@ class Committer(Generic[T]):
     def __init__(
         self,
         storage: LogStorage[T],
+        log: LogWriter,
         observer: Observer,
         capacity: int = CAPACITY,
         *,
         patience: float = PATIENCE,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._storage = storage
+        self._log = log
+        self._observer = observer
+        self._capacity = capacity
         self._patience = patience
         self._clock = clock
         self._failed_at: float | None = None
-        self._storage = storage
-        self._observer = observer
-        self._queue: Queue[_Submission[T] | None] = Queue(capacity)
+        self._queue: SimpleQueue[_Submission[T] | None] = SimpleQueue()
         self._gate = Lock()
         self._accepting = False
+        self._settled: list[tuple[_Submission[T], Outcome]] = []
         self._thread = Thread(target=self._run, name="committer", daemon=True)
+        self._threads = ThreadInbox()
+        self.generation = 0
+        """The newest registry generation that a committed head showed."""
 
     def start(self) -> None:
         """Start the thread; once only."""
@@ -185,22 +262,32 @@ class Committer(Generic[T]):
         recovered = failed_at is None or self._clock() - failed_at > RECOVERY
         return self._accepting and self._thread.is_alive() and recovered
 
-    def submit(self, rows: Rows[T], entry: Entry) -> Future[Receipt]:
-        """Queue rows and entry. Raises `Overloaded` where the queue is full and `ShuttingDown` where nothing is taken
-        in any more; the future raises what `rows` raised, or `StorageUnavailable`."""
-        submission = _Submission(rows, entry, Future[Receipt](), self._clock())
-        submission.future.add_done_callback(partial(self._observe, entry.at))
+    def submit(
+        self,
+        writer: Writer[T, R],
+        rows: R,
+        entry: Entry,
+        *,
+        generation: int | None = None,
+        inbox: Inbox | None = None,
+    ) -> Any:
+        """Queue rows and entry; a future of `inbox`, by default one that a thread waits for.
+
+        Raises `Overloaded` where the queue is full and `ShuttingDown` where nothing is taken in any more. The future
+        gives a Receipt, or raises what the writer refused the rows with, `RegistryChanged`, or another `SystemFault`.
+        """
+        chosen = self._threads if inbox is None else inbox
         # The gate keeps a late submission from landing behind the end mark, where nobody would ever answer it.
         with self._gate:
             if not self._accepting:
                 raise ShuttingDown("The service is not taking in requests.", "Send the request again soon.")
-            try:
-                self._queue.put_nowait(submission)
-            except Full:
+            if self._queue.qsize() >= self._capacity:
                 refusal = Overloaded("Too many requests are waiting to be stored.", "Send the request again soon.")
-                submission.future.set_exception(refusal)
-                raise refusal from None
-        return submission.future
+                self._observe(self._observer.failed, refusal)
+                raise refusal
+            future = chosen.future()
+            self._queue.put(_Submission(writer, rows, entry, generation, chosen, future, self._clock()))
+        return future
 
     def close(self) -> None:
         """Write what is waiting and end the thread. Closing again does nothing."""
@@ -211,50 +298,157 @@ class Committer(Generic[T]):
             self._thread.join()
 
     def _run(self) -> None:
-        while (submission := self._queue.get()) is not None:
-            self._settle(submission)
+        going = True
+        while going:
+            batch, going = self._gather()
+            if batch:
+                self._write(batch)
+                self._deliver()
 
-    def _settle(self, submission: _Submission[T]) -> None:
-        if not submission.future.set_running_or_notify_cancel():
+    def _gather(self) -> tuple[list[_Submission[T]], bool]:
+        """The submissions that are waiting, at least one, and whether more may come."""
+        batch: list[_Submission[T]] = []
+        submission = self._queue.get()
+        while submission is not None:
+            if submission.inbox.begin(submission.future):
+                batch.append(submission)
+                if len(batch) == BATCH or submission.writer.changes_registry:
+                    return batch, True
+            try:
+                submission = self._queue.get_nowait()
+            except Empty:
+                return batch, True
+        return batch, False
+
+    def _write(self, batch: list[_Submission[T]]) -> None:
+        """Write a batch; afterwards each of its submissions is settled."""
+        batch = self._patient(batch)
+        if not batch:
             return
         try:
-            self._require_patience(submission)
-            receipt = self._commit(submission.rows, submission.entry)
-        except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits; this thread serves all others
-            if isinstance(error, SystemFault) and not isinstance(error, Overloaded):
-                self._failed_at = self._clock()
-            submission.future.set_exception(error)
-        else:
-            self._failed_at = None
-            submission.future.set_result(receipt)
+            self._commit(batch)
+        except _StaleError as stale:
+            self._write_current(batch, stale.generation)
+        except BaseException as error:  # noqa: BLE001 - it belongs to those who wait; this thread serves all others
+            one_is_to_blame = isinstance(error, RowRefused) or not isinstance(error, SystemFault)
+            if len(batch) == 1 or not one_is_to_blame:
+                self._fail(batch, error)
+                return
+            middle = len(batch) // 2
+            self._write(batch[:middle])
+            self._write(batch[middle:])
 
-    def _require_patience(self, submission: _Submission[T]) -> None:
-        if self._clock() - submission.submitted > self._patience:
-            raise Overloaded("The request waited too long to be stored; nothing was stored.", "Send it again soon.")
+    def _write_current(self, batch: list[_Submission[T]], generation: int) -> None:
+        change = RegistryChanged("A key or a model changed while the request was under way.", "Send it again.")
+        self._settled += [(one, change) for one in batch if one.is_older(generation)]
+        self._write([one for one in batch if not one.is_older(generation)])
 
-    def _commit(self, rows: Rows[T], entry: Entry) -> Receipt:
-        with self._storage.transaction() as transaction:
-            rows.insert(transaction)
-            head = transaction.lock_head()
-            receipt = extend(transaction, head, entry)
-            rows.link(transaction, head.log_id, receipt.index)
-        return receipt
+    def _patient(self, batch: list[_Submission[T]]) -> list[_Submission[T]]:
+        limit = self._clock() - self._patience
+        if all(one.submitted >= limit for one in batch):
+            return batch
+        late = Overloaded("The request waited too long to be stored; nothing was stored.", "Send it again soon.")
+        self._fail([one for one in batch if one.submitted < limit], late)
+        return [one for one in batch if one.submitted >= limit]
 
-    def _observe(self, claimed: datetime, future: Future[Receipt]) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            receipt = future.result()
-            self._observer.committed(receipt, max(receipt.recorded_at - claimed, timedelta(0)))
-        else:
-            self._observer.failed(error)
+    def _commit(self, batch: list[_Submission[T]]) -> None:
+        for one in batch:
+            one.leaf = encoded(one.entry)
+        live = batch
+        refused: list[tuple[_Submission[T], Outcome]] = []
+        extension: Extension | None = None
+        try:
+            with self._storage.transaction() as transaction:
+                live, refused = self._insert(transaction, batch)
+                if live:
+                    extension = self._extend(transaction, live)
+        except CommitUnconfirmed as unconfirmed:
+            if extension is None or not self._was_committed(extension, unconfirmed):
+                raise StorageUnavailable(unconfirmed.message, unconfirmed.remedy) from None
+        self._settled += refused
+        if extension is not None:
+            self._keep(live, extension)
+
+    def _insert(
+        self, transaction: T, batch: list[_Submission[T]]
+    ) -> tuple[list[_Submission[T]], list[tuple[_Submission[T], Outcome]]]:
+        """Insert the rows of a batch; the submissions that go on, and those that were refused."""
+        refused: list[tuple[_Submission[T], Outcome]] = []
+        for writer, group in _grouped(batch):
+            answers = writer.insert(transaction, [one.rows for one in group])
+            refused += [(one, error) for one, error in zip(group, answers, strict=True) if error is not None]
+        if not refused:
+            return batch, refused
+        turned_away = {id(one) for one, _ in refused}
+        return [one for one in batch if id(one) not in turned_away], refused
+
+    def _extend(self, transaction: T, live: list[_Submission[T]]) -> Extension:
+        head = transaction.lock_head()
+        if any(one.is_older(head.generation) for one in live):
+            raise _StaleError(head.generation)
+        drafts = [one.leaf for one in live if one.leaf is not None]
+        extension = self._log.extend(transaction, head, [one.entry for one in live], drafts)
+        for one, place in zip(live, extension.places, strict=True):
+            one.place = place
+        for writer, group in _grouped(live):
+            places = [one.place for one in group if one.place is not None]
+            writer.link(transaction, [one.rows for one in group], places)
+        return extension
+
+    def _was_committed(self, extension: Extension, unconfirmed: CommitUnconfirmed) -> bool:
+        """Whether the batch's leaves are in the log after all; raises `unconfirmed` where nobody can say in time."""
+        deadline = self._clock() + self._patience
+        wanted = [leaf.hash for leaf in extension.leaves]
+        stop = extension.start + len(wanted)
+        while True:
+            try:
+                with self._storage.transaction() as transaction:
+                    transaction.lock_head()
+                    found = transaction.reader(extension.head.log_id).hashes(0, extension.start, stop)
+                return list(found) == wanted
+            except LogDamaged:
+                raise unconfirmed from None
+            except SystemFault:
+                if self._clock() > deadline:
+                    raise unconfirmed from None
+                time.sleep(ASK_AGAIN)
+
+    def _keep(self, live: list[_Submission[T]], extension: Extension) -> None:
+        self._log.keep(extension)
+        self._failed_at = None
+        head = extension.head
+        self.generation = max(self.generation, head.generation)
+        note = head.note or ""
+        self._settled += [
+            (one, Receipt(head.log_id, head.origin, place.seq, place.recorded_at, note, head.generation))
+            for one, place in zip(live, extension.places, strict=True)
+        ]
+        batch = Batch(head.origin, head.size, len(extension.leaves), extension.behind)
+        self._observe(self._observer.committed, batch)
+
+    def _fail(self, batch: Iterable[_Submission[T]], error: BaseException) -> None:
+        if isinstance(error, SystemFault) and not isinstance(error, Overloaded):
+            self._failed_at = self._clock()
+        self._settled += [(one, error) for one in batch]
+
+    def _deliver(self) -> None:
+        settled, self._settled = self._settled, []
+        inboxes = {id(one.inbox): one.inbox for one, _ in settled}
+        for key, inbox in inboxes.items():
+            inbox.deliver([(one.future, outcome) for one, outcome in settled if id(one.inbox) == key])
+        for _, outcome in settled:
+            if isinstance(outcome, BaseException):
+                self._observe(self._observer.failed, outcome)
+
+    def _observe(self, call: Callable[[Any], None], what: object) -> None:
+        # An observer that fails must not end the one thread that everybody waits for.
+        with suppress(Exception):
+            call(what)
 
 
-def extend(transaction: Transaction, head: Head, entry: Entry) -> Receipt:
-    """Append one entry to the log whose locked head is `head`, and move the head."""
-    recorded_at = max(entry.at, head.last_recorded_at)
-    encoded = replace(entry, at=recorded_at).encode()
-    transaction.append(head.log_id, head.size, leaf_hash(encoded), encoded)
-    transaction.move_head(replace(head, size=head.size + 1, last_recorded_at=recorded_at))
-    return Receipt(head.log_id, head.origin, head.size, recorded_at)
+def _grouped(batch: list[_Submission[T]]) -> list[tuple[Writer[T, Any], list[_Submission[T]]]]:
+    """The submissions by their writer, in the order in which the writers first appear."""
+    groups: dict[int, tuple[Writer[T, Any], list[_Submission[T]]]] = {}
+    for one in batch:
+        groups.setdefault(id(one.writer), (one.writer, []))[1].append(one)
+    return list(groups.values())

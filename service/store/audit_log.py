@@ -1,28 +1,38 @@
-"""The audit log on SQLAlchemy: opens a log once, and gives the committer its transactions.
+"""The audit log on SQLAlchemy: opens a log once, gives the committer its transactions, reads what is stored.
 
 `last_recorded_at` equals `at` of entry size - 1, to the microsecond: both are written by `audit.entry.timestamp`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from secrets import token_hex
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, func, select, update
 
-from service.audit.committer import Head
-from service.audit.entry import Entry, leaf_hash, parse_timestamp, timestamp
+from service.audit.entry import parse_timestamp, timestamp
+from service.audit.log import EXAMINE, Anchor, Head, Leaf, LogWriter, encoded, opened
+from service.audit.note import Checkpoint
+from service.audit.tree import Tile
 from service.errors import LogDamaged, LogNotOpen
 
-from .engine import Database, ReadConnection, WriteConnection
-from .tables import OPEN, audit_entry, audit_log
+from .bulk import insert_many
+from .engine import Columns, Database, ReadConnection, WriteConnection
+from .tables import OPEN, audit_anchor, audit_entry, audit_log, audit_tile
 
-DAMAGED = "Stop the service and restore the database, or have the log examined; nothing more is recorded in it."
-
-HEAD_COLUMNS = (audit_log.c.log_id, audit_log.c.origin, audit_log.c.size, audit_log.c.last_recorded_at)
+HEAD_COLUMNS = (
+    audit_log.c.log_id,
+    audit_log.c.origin,
+    audit_log.c.size,
+    audit_log.c.last_recorded_at,
+    audit_log.c.registry_generation,
+    audit_log.c.vkey,
+    audit_log.c.root,
+    audit_log.c.note,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,30 @@ class EntryRow:
     seq: int
     leaf_hash: bytes
     entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHashes:
+    """The hashes of one log, as `audit.tree` wants to read them: level 0 are the entries' leaf hashes, level n the
+    roots of the complete tiles of level n - 1."""
+
+    connection: ReadConnection
+    log_id: int
+
+    def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
+        """The stored hashes from `start` to `stop` (excluded) in order; fewer where some are missing."""
+        if level == 0:
+            statement = select(audit_entry.c.leaf_hash).where(
+                audit_entry.c.log_id == self.log_id, audit_entry.c.seq >= start, audit_entry.c.seq < stop
+            )
+            return self.connection.select(statement.order_by(audit_entry.c.seq)).scalars().all()
+        statement = select(audit_tile.c.root).where(
+            audit_tile.c.log_id == self.log_id,
+            audit_tile.c.level == level - 1,
+            audit_tile.c.idx >= start,
+            audit_tile.c.idx < stop,
+        )
+        return self.connection.select(statement.order_by(audit_tile.c.idx)).scalars().all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +85,47 @@ class SqlTransaction:
             raise LogNotOpen("No audit log is open.", "Start the service once, or reopen the log.")
         last = select(func.max(audit_entry.c.seq)).where(audit_entry.c.log_id == head.log_id)
         if self.connection.select(last).scalar_one() != head.size - 1:
-            raise LogDamaged("The entries of the audit log do not end where its head says.", DAMAGED)
+            raise LogDamaged("The entries of the audit log do not end where its head says.", EXAMINE)
         return head
 
-    def append(self, log_id: int, seq: int, leaf: bytes, entry: bytes) -> None:
-        """Insert one entry."""
-        self.connection.execute(insert(audit_entry).values(log_id=log_id, seq=seq, leaf_hash=leaf, entry=entry))
+    def reader(self, log_id: int) -> StoredHashes:
+        """The stored hashes of a log."""
+        return StoredHashes(self.connection, log_id)
+
+    def last_anchor(self, log_id: int) -> tuple[int, datetime] | None:
+        """Size and time of the newest kept checkpoint."""
+        statement = (
+            select(audit_anchor.c.size, audit_anchor.c.recorded_at)
+            .where(audit_anchor.c.log_id == log_id)
+            .order_by(audit_anchor.c.size.desc())
+            .limit(1)
+        )
+        row = self.connection.select(statement).one_or_none()
+        return None if row is None else (row[0], _time(row[1]))
+
+    def append(self, log_id: int, start: int, leaves: Sequence[Leaf]) -> None:
+        """Insert entries from `seq` = start on."""
+        rows = [(log_id, seq, leaf.hash, leaf.entry) for seq, leaf in enumerate(leaves, start)]
+        insert_many(self.connection, audit_entry, rows)
+
+    def add_tiles(self, log_id: int, tiles: Sequence[Tile]) -> None:
+        """Insert the roots of completed tiles."""
+        insert_many(self.connection, audit_tile, [(log_id, tile.level, tile.index, tile.root) for tile in tiles])
+
+    def add_anchor(self, log_id: int, anchor: Anchor) -> None:
+        """Keep a checkpoint."""
+        row = (log_id, anchor.size, anchor.note, timestamp(anchor.recorded_at))
+        insert_many(self.connection, audit_anchor, [row])
 
     def move_head(self, head: Head) -> None:
-        """Store the head's size and time."""
-        moved = {"size": head.size, "last_recorded_at": timestamp(head.last_recorded_at)}
+        """Store `size`, `last_recorded_at`, `vkey`, `root` and `note` of the head."""
+        moved = {
+            "size": head.size,
+            "last_recorded_at": timestamp(head.last_recorded_at),
+            "vkey": head.vkey,
+            "root": head.root,
+            "note": head.note,
+        }
         self.connection.execute(update(audit_log).where(audit_log.c.log_id == head.log_id).values(moved))
 
     def raise_registry_generation(self, log_id: int) -> None:
@@ -69,6 +134,10 @@ class SqlTransaction:
         self.connection.execute(
             update(audit_log).where(audit_log.c.log_id == log_id).values(registry_generation=generation + 1)
         )
+
+    def seal(self, log_id: int) -> None:
+        """Close a log for good."""
+        self.connection.execute(update(audit_log).where(audit_log.c.log_id == log_id).values(state="sealed"))
 
 
 class SqlLogStorage:
@@ -79,23 +148,84 @@ class SqlLogStorage:
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
-        """A writing transaction; every error of the database is `StorageUnavailable`."""
+        """A writing transaction; see `Database.write` for what it raises."""
         with self._database.write() as connection:
             yield SqlTransaction(connection)
 
-    def open(self, *, site: str, now: datetime, token: Callable[[int], str] = token_hex) -> Head:
-        """The head of the open log; where there is none, one is created with its first entry, `log.opened`.
+    def open(self, writer: LogWriter, *, site: str, now: datetime, token: Callable[[int], str] = token_hex) -> Head:
+        """The head of the open log; where there is none at all, one is created with its first entry, `log.opened`.
 
-        Two processes that open at once get the same log: a unique index lets one insert win, the other finds it.
+        A log from before logs were signed is signed here. Raises `LogNotOpen` where every log is sealed,
+        `SigningKeyMismatch` where the open log belongs to another key. Two processes that open at once get the same
+        log: a unique index lets one insert win, the other finds it.
         """
-        with self._database.write() as connection:
-            _create_unless_open(connection, f"exoscore/{token(8)}", site, now)
-            return SqlTransaction(connection).lock_head()
+        with self.transaction() as transaction:
+            head = find_open(transaction.connection)
+            if head is not None:
+                return self._signed(transaction, writer)
+            if find_newest(transaction.connection) is not None:
+                raise LogNotOpen("The audit log is sealed.", "Find out why, then run `exoscore audit reopen`.")
+            begin(transaction, writer, site=site, now=now, actor="system:service", follows=None, token=token)
+            return transaction.lock_head()
+
+    def _signed(self, transaction: SqlTransaction, writer: LogWriter) -> Head:
+        head = transaction.lock_head()
+        if head.root is None:
+            extension = writer.extend(transaction, head, (), ())
+            writer.keep(extension)
+            return extension.head
+        writer.resume(transaction, head)
+        return head
+
+
+def begin(
+    transaction: SqlTransaction,
+    writer: LogWriter,
+    *,
+    site: str,
+    now: datetime,
+    actor: str,
+    follows: Checkpoint | None,
+    generation: int = 0,
+    token: Callable[[int], str] = token_hex,
+) -> Head | None:
+    """Begin a log with its entry 0; None, and nothing happened, where another process has just begun one."""
+    origin = f"exoscore/{token(8)}"
+    entry = opened(origin, now, site, actor, writer.vkey(origin), follows)
+    head = Head(0, origin, 1, now, generation)
+    connection = transaction.connection
+    statement = (
+        connection.insert(audit_log)
+        .values(_new_head(head))
+        .on_conflict_do_nothing(index_elements=[audit_log.c.state], index_where=OPEN)
+        .returning(audit_log.c.log_id)
+    )
+    log_id = connection.execute(statement).scalar_one_or_none()
+    if log_id is None:
+        return None
+    extension = writer.extend(transaction, replace(head, log_id=log_id, size=0), (entry,), (encoded(entry),))
+    return extension.head
 
 
 def find_open(connection: ReadConnection) -> Head | None:
     """The head of the open log, as far as it is committed."""
     return _find_open(connection, lock=False)
+
+
+def find_head(connection: ReadConnection, origin: str) -> Head | None:
+    """The head of the log with this origin, open or sealed."""
+    return _one_head(connection, select(*HEAD_COLUMNS).where(audit_log.c.origin == origin))
+
+
+def find_newest(connection: ReadConnection) -> Head | None:
+    """The head of the newest log, open or sealed."""
+    return _one_head(connection, select(*HEAD_COLUMNS).order_by(audit_log.c.log_id.desc()).limit(1))
+
+
+def find_generation(connection: ReadConnection) -> int:
+    """The registry generation of the newest log; 0 where there is none."""
+    statement = select(audit_log.c.registry_generation).order_by(audit_log.c.log_id.desc()).limit(1)
+    return connection.select(statement).scalar_one_or_none() or 0
 
 
 def list_entries(connection: ReadConnection, *, log_id: int, start: int, limit: int) -> tuple[EntryRow, ...]:
@@ -111,39 +241,29 @@ def list_entries(connection: ReadConnection, *, log_id: int, start: int, limit: 
 
 def _find_open(connection: ReadConnection, *, lock: bool) -> Head | None:
     statement = select(*HEAD_COLUMNS).where(audit_log.c.state == "open")
-    row = connection.select(statement.with_for_update() if lock else statement).one_or_none()
+    return _one_head(connection, statement.with_for_update() if lock else statement)
+
+
+def _one_head(connection: ReadConnection, statement: Select[*Columns]) -> Head | None:
+    row = connection.select(statement).one_or_none()
     if row is None:
         return None
-    log_id, origin, size, last_recorded_at = row
+    log_id, origin, size, last_recorded_at, *rest = row
+    return Head(log_id, origin, size, _time(last_recorded_at), *rest)
+
+
+def _time(text: str) -> datetime:
     try:
-        return Head(log_id, origin, size, parse_timestamp(last_recorded_at))
+        return parse_timestamp(text)
     except ValueError:
-        raise LogDamaged("The head of the audit log holds no readable time.", DAMAGED) from None
+        raise LogDamaged("The audit log holds no readable time.", EXAMINE) from None
 
 
-def _create_unless_open(connection: WriteConnection, origin: str, site: str, now: datetime) -> None:
-    states = connection.select(select(audit_log.c.state)).scalars().all()
-    if states and "open" not in states:
-        raise LogNotOpen("The audit log is sealed.", "Find out who sealed it and why before anything is recorded.")
-    encoded = Entry("log.opened", now, "system:service", site, record=origin).encode()
-    log_id = _insert_head_unless_open(connection, origin, now)
-    if log_id is not None:
-        SqlTransaction(connection).append(log_id, 0, leaf_hash(encoded), encoded)
-
-
-def _insert_head_unless_open(connection: WriteConnection, origin: str, now: datetime) -> int | None:
-    """Insert the head of a log of one entry; None where a log is open already."""
-    values = {
-        "origin": origin,
-        "size": 1,
-        "last_recorded_at": timestamp(now),
+def _new_head(head: Head) -> dict[str, object]:
+    return {
+        "origin": head.origin,
+        "size": head.size,
+        "last_recorded_at": timestamp(head.last_recorded_at),
         "state": "open",
-        "registry_generation": 0,
+        "registry_generation": head.generation,
     }
-    statement = (
-        connection.insert(audit_log)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=[audit_log.c.state], index_where=OPEN)
-        .returning(audit_log.c.log_id)
-    )
-    return connection.execute(statement).scalar_one_or_none()

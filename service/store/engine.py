@@ -4,7 +4,8 @@ Rules:
 1. `write()` is one transaction: COMMIT when the block ends, ROLLBACK when it raises. On SQLite it begins IMMEDIATE,
    because a transaction that reads first and writes later can fail halfway; on PostgreSQL it is READ COMMITTED.
 2. `read()` is one transaction that the database itself keeps from writing (`query_only`, READ ONLY).
-3. Every error of the database, COMMIT included, becomes `StorageUnavailable`. Its message names the kind of error and
+3. Every error of the database becomes one of ours: `RowRefused` where a row was at fault, `CommitUnconfirmed` where
+   COMMIT failed and its outcome is not known, else `StorageUnavailable`. The message names the kind of error and
    nothing more: the driver's text may quote a row, so it neither stands in the message nor in the printed cause.
 4. SQLite runs in WAL mode with `synchronous=FULL`, so a COMMIT that returned has reached the disk, and with
    `secure_delete=ON`, so an erased row does not stay readable in a free page.
@@ -23,13 +24,24 @@ from sqlite3 import connect
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, CursorResult, Engine, Select, Table, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    CursorResult,
+    Engine,
+    RootTransaction,
+    Select,
+    Table,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.base import Executable
 
-from service.errors import StorageUnavailable, UnsafeConfiguration
+from service.errors import CommitUnconfirmed, RowRefused, StorageUnavailable, SystemFault, UnsafeConfiguration
 
 WAIT_SECONDS = 5
 """How long a statement waits for another writer, and a caller for a connection, before the database counts as away."""
@@ -72,9 +84,18 @@ class WriteConnection(ReadConnection):
         """Run any statement."""
         return self.sqlalchemy.execute(statement)
 
+    @property
+    def embedded(self) -> bool:
+        """Whether this is SQLite."""
+        return self.sqlalchemy.dialect.name == "sqlite"
+
+    def driver_cursor(self) -> Any:
+        """A cursor of the driver inside this very transaction, for what only the driver can do quickly."""
+        return self.sqlalchemy.connection.cursor()
+
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT in the dialect of this database, for statements with ON CONFLICT."""
-        if self.sqlalchemy.dialect.name == "sqlite":
+        if self.embedded:
             return sqlite.insert(table)
         return postgresql.insert(table)
 
@@ -119,16 +140,19 @@ class Database:
     def read(self) -> Iterator[ReadConnection]:
         """A read-only transaction."""
         self._require_file()
-        with _storage_errors(), self._reader.begin() as connection:
+        with self._storage_errors(), self._reader.begin() as connection:
             yield ReadConnection(connection)
 
     @contextmanager
     def write(self) -> Iterator[WriteConnection]:
-        """A writing transaction, committed when the block ends."""
-        with _storage_errors(), self._writer.begin() as connection:
+        """A writing transaction, committed when the block ends. Raises `RowRefused` where the database refused a row,
+        `CommitUnconfirmed` where only COMMIT failed and may have succeeded, else `StorageUnavailable`."""
+        with self._storage_errors(), self._writer.connect() as connection, connection.begin() as transaction:
             yield WriteConnection(connection)
             # Last thing before COMMIT: what is committed into a deleted file is gone when the process ends.
             self._require_file()
+            with self._storage_errors(CommitUnconfirmed):
+                _commit(connection, transaction)
 
     def durability_problems(self) -> tuple[str, ...]:
         """Why a COMMIT that returned could still be lost: one sentence per setting, none where all is well."""
@@ -136,6 +160,26 @@ class Database:
             if self.embedded:
                 return _sqlite_durability(connection.sqlalchemy)
             return _postgresql_durability(connection.sqlalchemy)
+
+    @contextmanager
+    def _storage_errors(self, otherwise: type[StorageUnavailable] = StorageUnavailable) -> Iterator[None]:
+        """Turn the driver's errors, wrapped or bare, into ours."""
+        try:
+            yield
+        except (SQLAlchemyError, self._writer.dialect.loaded_dbapi.Error) as error:
+            cause = getattr(error, "orig", None) or error
+            refused = isinstance(cause, self._refusals)
+            kind: type[SystemFault] = RowRefused if refused else otherwise
+            raise kind(
+                f"The database did not confirm the operation ({_kind_of(cause)}); nothing was acknowledged.",
+                "Send the request again with the same Idempotency-Key; if it persists, the operator has to look.",
+            ) from None
+
+    @property
+    def _refusals(self) -> tuple[type[Exception], ...]:
+        """The driver's errors that one row can cause; every other error is the database's."""
+        driver: Any = self._writer.dialect.loaded_dbapi
+        return (driver.IntegrityError, driver.DataError, driver.ProgrammingError)
 
     def _require_file(self) -> None:
         if self._file is not None and not self._file.in_place():
@@ -150,21 +194,17 @@ class Database:
         self._writer.dispose()
 
 
-@contextmanager
-def _storage_errors() -> Iterator[None]:
+def _commit(connection: Connection, transaction: RootTransaction) -> None:
     try:
-        yield
-    except SQLAlchemyError as error:
-        kind = _kind_of(error)
-        raise StorageUnavailable(
-            f"The database did not confirm the operation ({kind}); nothing was acknowledged.",
-            "Send the request again with the same Idempotency-Key; if it persists, the operator has to look.",
-        ) from None
+        transaction.commit()
+    except SQLAlchemyError:
+        # What the driver thinks of this connection is not to be relied on any more: it is closed, not used again.
+        connection.invalidate()
+        raise
 
 
-def _kind_of(error: SQLAlchemyError) -> str:
+def _kind_of(cause: BaseException) -> str:
     """What went wrong in the database's own short code (SQLSTATE, SQLITE_FULL), which never quotes data."""
-    cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
     return str(code or type(cause).__name__)
 

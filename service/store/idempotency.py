@@ -7,6 +7,7 @@ does not exist; of two claims at once the database lets one win.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from sqlalchemy import delete, select
 
 from service.audit.entry import timestamp
 
+from .bulk import execute_many
 from .engine import ReadConnection, WriteConnection
 from .tables import idempotency
 
@@ -28,31 +30,29 @@ class ClaimRow:
     expires_at: str
 
 
-def claim(
-    connection: WriteConnection,
-    *,
-    key_hmac: bytes,
-    body_hmac: bytes,
-    score_id: str,
-    now: datetime,
-    expires_at: datetime,
-) -> bool:
-    """Claim a key for a score. False, and nothing changed, where another claim is in force; an expired one is replaced.
+CLAIM = """
+    INSERT INTO idempotency (key_hmac, body_hmac, score_id, expires_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT (key_hmac) DO UPDATE
+    SET body_hmac = excluded.body_hmac, score_id = excluded.score_id, expires_at = excluded.expires_at
+    WHERE idempotency.expires_at <= ?"""
 
-    On PostgreSQL this waits for a transaction that claims the same key at the same time, and then sees its outcome.
+
+def claim(connection: WriteConnection, claims: Sequence[ClaimRow], now: datetime) -> set[bytes]:
+    """Claim keys for scores; the keys that were not won, because another claim is in force. An expired one is replaced.
+
+    On PostgreSQL this waits for a transaction that claims one of the keys at the same time, and then sees its outcome.
+    The keys are claimed in order, so that two replicas that claim many at once never wait for each other.
     """
-    row = {"body_hmac": body_hmac, "score_id": score_id, "expires_at": timestamp(expires_at)}
-    statement = (
-        connection.insert(idempotency)
-        .values(key_hmac=key_hmac, **row)
-        .on_conflict_do_update(
-            index_elements=[idempotency.c.key_hmac],
-            set_=row,
-            where=idempotency.c.expires_at <= timestamp(now),
-        )
-        .returning(idempotency.c.key_hmac)
+    at = timestamp(now)
+    ordered = sorted(claims, key=lambda one: one.key_hmac)
+    rows = [(one.key_hmac, one.body_hmac, one.score_id, one.expires_at, at) for one in ordered]
+    if execute_many(connection, CLAIM, rows) == len(rows):
+        return set()
+    statement = select(idempotency.c.key_hmac, idempotency.c.score_id).where(
+        idempotency.c.key_hmac.in_([one.key_hmac for one in claims])
     )
-    return connection.execute(statement).one_or_none() is not None
+    holders = {row.key_hmac: row.score_id for row in connection.select(statement)}
+    return {one.key_hmac for one in claims if holders.get(one.key_hmac) != one.score_id}
 
 
 def find(connection: ReadConnection, key_hmac: bytes, now: datetime) -> ClaimRow | None:

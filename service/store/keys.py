@@ -50,6 +50,11 @@ def find_key_by_secret(connection: ReadConnection, secret_hmac: bytes) -> KeyRow
     return _one(connection, select(api_key).where(api_key.c.secret_hmac == secret_hmac))
 
 
+def find_key(connection: ReadConnection, key_id: str) -> KeyRow | None:
+    """A key by its id, revoked or not."""
+    return _one(connection, select(api_key).where(api_key.c.key_id == key_id))
+
+
 def list_keys(connection: ReadConnection) -> tuple[KeyRow, ...]:
     """All keys, oldest first."""
     statement = select(api_key).order_by(api_key.c.created_at, api_key.c.key_id)

@@ -5,17 +5,20 @@ Nothing here changes a score; a later score supersedes it, and an erasure delete
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, insert, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, select, true, tuple_
 
 from service.audit.entry import timestamp
 from service.errors import Conflict
 
+from .bulk import insert_many
 from .engine import Columns, ReadConnection, WriteConnection
-from .tables import score, score_log
+from .tables import audit_log, score, score_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,13 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredScore:
-    """A score, its place in the log, and the id of the score that superseded it, if one did."""
+    """A score, its place in the log, that log's checkpoint of now, and the id of the score that superseded it, if one
+    did."""
 
     row: ScoreRow
     log_id: int
     seq: int
+    checkpoint: str | None
     superseded_by: str | None
 
 
@@ -72,15 +77,23 @@ class ListedScore:
 
 
 COLUMNS = tuple(score.c[field.name] for field in fields(ScoreRow))
+_values = attrgetter(*(column.name for column in score.columns))
 LATER = score.alias("later")
 PLACE = (score_log.c.log_id, score_log.c.seq)
 
 
-def insert_score(connection: WriteConnection, row: ScoreRow) -> None:
-    """Insert a score; raises Conflict, and nothing was inserted, where another score superseded `row.supersedes`."""
+def insert_scores(connection: WriteConnection, rows: Sequence[ScoreRow]) -> None:
+    """Insert scores; raises Conflict where another score has superseded what one of them supersedes."""
+    insert_many(connection, score, [_values(row) for row in rows if row.supersedes is None])
+    for row in rows:
+        if row.supersedes is not None:
+            _insert_amendment(connection, row)
+
+
+def _insert_amendment(connection: WriteConnection, row: ScoreRow) -> None:
     statement = (
         connection.insert(score)
-        .values(dict(zip((column.name for column in COLUMNS), astuple(row), strict=True)))
+        .values(_values(row))
         .on_conflict_do_nothing(index_elements=[score.c.supersedes])
         .returning(score.c.score_id)
     )
@@ -88,19 +101,23 @@ def insert_score(connection: WriteConnection, row: ScoreRow) -> None:
         raise Conflict("Another score has superseded that one.", "Name the newest score of the chain in replaces.")
 
 
-def link_score(connection: WriteConnection, *, score_id: str, log_id: int, seq: int) -> None:
-    """Record that entry `seq` of the log is about this score."""
-    connection.execute(insert(score_log).values(score_id=score_id, log_id=log_id, seq=seq))
+def link_scores(connection: WriteConnection, places: Sequence[tuple[str, int, int]]) -> None:
+    """Record by score id which entry (log_id, seq) of the log is about it."""
+    insert_many(connection, score_log, places)
 
 
 def find_score(connection: ReadConnection, score_id: str) -> StoredScore | None:
     """One score by its id."""
-    statement = _in_log_order(*COLUMNS, *PLACE, LATER.c.score_id).where(score.c.score_id == score_id)
+    statement = (
+        _in_log_order(*COLUMNS, *PLACE, audit_log.c.note, LATER.c.score_id)
+        .join(audit_log, audit_log.c.log_id == score_log.c.log_id)
+        .where(score.c.score_id == score_id)
+    )
     found = connection.select(statement).one_or_none()
     if found is None:
         return None
-    *columns, log_id, seq, superseded_by = found
-    return StoredScore(ScoreRow(*columns), log_id, seq, superseded_by)
+    *columns, log_id, seq, checkpoint, superseded_by = found
+    return StoredScore(ScoreRow(*columns), log_id, seq, checkpoint, superseded_by)
 
 
 def list_scores(

@@ -61,6 +61,24 @@ audit_entry = Table(
     Column("entry", LargeBinary, nullable=False),
 )
 
+audit_tile = Table(
+    "audit_tile",
+    metadata,
+    Column("log_id", Integer, ForeignKey("audit_log.log_id"), primary_key=True, autoincrement=False),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+)
+
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("log_id", Integer, ForeignKey("audit_log.log_id"), primary_key=True, autoincrement=False),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("recorded_at", Text, nullable=False),
+)
+
 score = Table(
     "score",
     metadata,
@@ -84,6 +102,16 @@ score = Table(
 
 score_log = Table(
     "score_log",
+    metadata,
+    Column("score_id", Text, ForeignKey("score.score_id"), primary_key=True),
+    Column("log_id", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    UniqueConstraint("log_id", "seq"),
+    ForeignKeyConstraint(["log_id", "seq"], ["audit_entry.log_id", "audit_entry.seq"]),
+)
+
+score_retraction = Table(
+    "score_retraction",
     metadata,
     Column("score_id", Text, ForeignKey("score.score_id"), primary_key=True),
     Column("log_id", Integer, nullable=False),

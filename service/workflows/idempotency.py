@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.audit.entry import timestamp
 from service.errors import (
     Conflict,
     IdempotencyMismatch,
@@ -22,7 +23,7 @@ from service.errors import (
     StorageUnavailable,
 )
 from service.store import idempotency as idempotency_store
-from service.store.engine import WriteConnection
+from service.store.idempotency import ClaimRow
 from service.store.scores import StoredScore
 from service.telemetry import log_event
 from service.workflows.keys import keyed_hash
@@ -59,18 +60,9 @@ class Ticket:
             keyed_hash(pepper, "idempotency-body", body),
         )
 
-    def claim(self, connection: WriteConnection, score_id: str, now: datetime, ttl: timedelta) -> None:
-        """Claim the key for a score, in the score's own transaction; raises IdempotencyLost where it is taken."""
-        won = idempotency_store.claim(
-            connection,
-            key_hmac=self.key_hmac,
-            body_hmac=self.body_hmac,
-            score_id=score_id,
-            now=now,
-            expires_at=now + ttl,
-        )
-        if not won:
-            raise IdempotencyLost("The idempotency key was taken by another request.", "Send the request again.")
+    def claim(self, score_id: str, now: datetime, ttl: timedelta) -> ClaimRow:
+        """The row that claims the key for a score."""
+        return ClaimRow(self.key_hmac, self.body_hmac, score_id, timestamp(now + ttl))
 
 
 @contextmanager

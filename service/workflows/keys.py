@@ -9,14 +9,14 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from service.audit.entry import Entry, timestamp
+from service.audit.entry import Entry, canonical_json, commitment, timestamp
+from service.audit.log import Place
 from service.errors import InputRejected, NotFound, Problem, ScopeMissing, Unauthenticated
 from service.store import keys as key_store
-from service.store.audit_log import SqlTransaction
+from service.store.audit_log import SqlTransaction, find_generation
 from service.store.engine import Database
 from service.store.keys import KeyRow
 from service.workflows.services import Services
@@ -38,10 +38,11 @@ _NAME = re.compile(r"[ -~]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: the key's id and its scopes."""
+    """Who is asking: the key's id, its scopes, and the registry generation under which both were looked up."""
 
     key_id: str
     scopes: frozenset[str]
+    generation: int
 
     @property
     def actor(self) -> str:
@@ -60,10 +61,24 @@ def authenticate(services: Services, presented: str | None) -> Caller:
     if match is None:
         raise _unauthenticated()
     with services.database.read() as connection:
+        # First, so that a revocation in between makes the generation too old and not the key too young.
+        generation = find_generation(connection)
         row = key_store.find_key_by_secret(connection, keyed_hash(services.pepper, "api-key", match[0].encode()))
+    return _caller(row, generation)
+
+
+def renew(services: Services, caller: Caller) -> Caller:
+    """The same caller as of now; raises Unauthenticated where the key has been revoked."""
+    with services.database.read() as connection:
+        generation = find_generation(connection)
+        row = key_store.find_key(connection, caller.key_id)
+    return _caller(row, generation)
+
+
+def _caller(row: KeyRow | None, generation: int) -> Caller:
     if row is None or row.revoked_at is not None:
         raise _unauthenticated()
-    return Caller(row.key_id, row.scopes)
+    return Caller(row.key_id, row.scopes, generation)
 
 
 def create_key(
@@ -91,16 +106,15 @@ def create_key(
     row = KeyRow(
         key_id, name, keyed_hash(services.pepper, "api-key", secret.encode()), asked, timestamp(now), None, development
     )
-    entry = Entry(kind="key.created", at=now, actor=actor, site=services.site, record=key_id)
-    services.committer.submit(_InsertKey(row), entry).result()
+    entry = Entry("key.created", now, actor, services.site, record=key_id, out=key_commitment(row))
+    services.committer.submit(INSERT_KEYS, row, entry).result()
     return row, secret
 
 
 def revoke_key(services: Services, *, key_id: str, actor: str) -> None:
     """Revoke a key for good, with its audit entry; raises NotFound for an unknown or already revoked key."""
-    now = services.clock()
-    entry = Entry(kind="key.revoked", at=now, actor=actor, site=services.site, record=key_id)
-    services.committer.submit(_RevokeKey(key_id, now), entry).result()
+    entry = Entry("key.revoked", services.clock(), actor, services.site, record=key_id)
+    services.committer.submit(REVOKE_KEYS, key_id, entry).result()
 
 
 def list_keys(database: Database) -> tuple[KeyRow, ...]:
@@ -114,28 +128,51 @@ def keyed_hash(pepper: bytes, purpose: str, data: bytes) -> bytes:
     return hmac.digest(pepper, f"exoscore/{purpose}/v1\0".encode() + data, "sha256")
 
 
-@dataclass(frozen=True, slots=True)
-class _InsertKey:
-    row: KeyRow
+class InsertKeys:
+    """Writes new keys."""
 
-    def insert(self, transaction: SqlTransaction) -> None:
-        key_store.insert_key(transaction.connection, self.row)
+    changes_registry = False
 
-    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
+    def insert(self, transaction: SqlTransaction, rows: Sequence[KeyRow]) -> Sequence[Exception | None]:
+        """Insert the keys."""
+        for row in rows:
+            key_store.insert_key(transaction.connection, row)
+        return [None] * len(rows)
+
+    def link(self, transaction: SqlTransaction, rows: Sequence[KeyRow], places: Sequence[Place]) -> None:
         """A key has no row beside its entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class _RevokeKey:
-    key_id: str
-    at: datetime
+class RevokeKeys:
+    """Revokes keys by their ids, at the time that is recorded, and raises the registry generation."""
 
-    def insert(self, transaction: SqlTransaction) -> None:
-        if not key_store.revoke_key(transaction.connection, self.key_id, self.at):
-            raise NotFound("No such key, or it is revoked already.", "See exoscore key list.")
+    changes_registry = True
 
-    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:  # noqa: ARG002 - the protocol's
-        transaction.raise_registry_generation(log_id)
+    def insert(self, transaction: SqlTransaction, rows: Sequence[str]) -> Sequence[Exception | None]:  # noqa: ARG002
+        """Nothing is written before the time is known."""
+        return [None] * len(rows)
+
+    def link(self, transaction: SqlTransaction, rows: Sequence[str], places: Sequence[Place]) -> None:
+        """Revoke the keys; raises NotFound for an unknown or already revoked one."""
+        for key_id, place in zip(rows, places, strict=True):
+            if not key_store.revoke_key(transaction.connection, key_id, place.recorded_at):
+                raise NotFound("No such key, or it is revoked already.", "See exoscore key list.")
+            transaction.raise_registry_generation(place.log_id)
+
+
+INSERT_KEYS, REVOKE_KEYS = InsertKeys(), RevokeKeys()
+
+
+def key_commitment(row: KeyRow) -> str:
+    """What the entry of a key's creation commits to: everything its row says then, salted with its own hash."""
+    said = {
+        "id": row.key_id,
+        "name": row.name,
+        "scopes": sorted(row.scopes),
+        "created_at": row.created_at,
+        "development": row.development,
+    }
+    return commitment(row.secret_hmac, canonical_json(said))
 
 
 def _unauthenticated() -> Unauthenticated:

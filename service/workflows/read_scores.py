@@ -68,10 +68,10 @@ def list_scores(services: Services, query: ScoreQuery) -> dict[str, Any]:
     return {"items": [_item(row) for row in page], "next_cursor": next_cursor}
 
 
-def render(answer: bytes, index: int, superseded_by: str | None = None) -> bytes:
-    """The answer as it is sent: the stored bytes, what is derived now, and the place in the audit log."""
-    derived = {"superseded_by": superseded_by, "retracted": None, "audit": {"index": index, "checkpoint": None}}
-    return answer[:-1] + b"," + json.dumps(derived, separators=(",", ":")).encode()[1:]
+def render(answer: bytes, index: int, checkpoint: str | None, superseded_by: str | None = None) -> bytes:
+    """The answer as it is sent: the stored bytes, what is derived now, and the place in the signed audit log."""
+    derived = {"superseded_by": superseded_by, "retracted": None, "audit": {"index": index, "checkpoint": checkpoint}}
+    return answer[:-1] + b"," + json.dumps(derived, ensure_ascii=False, separators=(",", ":")).encode()[1:]
 
 
 def etag(answer: bytes, superseded_by: str | None = None) -> str:

@@ -7,27 +7,33 @@ and a failure anywhere on the way leaves nothing behind. `preview` runs the same
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from service.audit.entry import Entry, commitment, timestamp
+from service.audit.log import Place
 from service.domain.answer import ModelIdentity, encode_answer, stored_answer
 from service.domain.panel import Panel
 from service.domain.quality import Quality, Verdict, assess
 from service.domain.score import Contribution, Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
-from service.errors import InputRejected, Problem
+from service.errors import InputRejected, NoActiveModel, Problem, RegistryChanged
 from service.registry.active import ActiveModels, ModelVersion
+from service.store import idempotency as idempotency_store
 from service.store import scores
 from service.store.audit_log import SqlTransaction
+from service.store.idempotency import ClaimRow
 from service.store.scores import ScoreRow, StoredScore
 from service.workflows.idempotency import IdempotencyLost, Ticket, running, stored_under
-from service.workflows.keys import Caller
-from service.workflows.services import Services, in_thread, in_time, new_uuid7
+from service.workflows.keys import Caller, renew
+from service.workflows.services import Services, in_thread, new_uuid7
+
+LOST = "The idempotency key was taken by another request."
 
 LARGE_BODY_BYTES = 32 * 1024
 """Larger bodies are read in a thread: thousands of wrong names take long enough to hold everybody else up."""
@@ -62,6 +68,7 @@ class Outcome:
     score_id: str
     answer: bytes
     index: int
+    checkpoint: str | None
     created: bool
     superseded_by: str | None = None
 
@@ -69,26 +76,32 @@ class Outcome:
     def replay(cls, stored: StoredScore) -> Outcome:
         """The outcome of an earlier request with the same idempotency key."""
         return cls(
-            stored.row.score_id, stored.row.answer, stored.seq, created=False, superseded_by=stored.superseded_by
+            stored.row.score_id,
+            stored.row.answer,
+            stored.seq,
+            stored.checkpoint,
+            created=False,
+            superseded_by=stored.superseded_by,
         )
 
 
 async def score_specimen(services: Services, caller: Caller, body: bytes, idempotency_key: str | None) -> Outcome:
-    """Check, score and store one request; returns after COMMIT. Raises InputRejected or SystemFault, nothing stored."""
+    """Check, score and store one request; returns after COMMIT. Raises InputRejected or SystemFault, nothing stored.
+
+    Whether an idempotency key is known is not asked beforehand: the claim itself finds out, inside the transaction.
+    Only a request that is refused is looked up, because it may have been accepted when it was first sent.
+    """
     if idempotency_key is None:
         return await _score_and_store(services, caller, body, None)
     ticket = Ticket.issue(services.pepper, caller.key_id, "POST /v1/scores", idempotency_key, body)
     with running(services.in_flight, ticket):
-        earlier = await in_thread(stored_under, services, ticket)
-        if earlier is not None:
-            return Outcome.replay(earlier)
         try:
             return await _score_and_store(services, caller, body, ticket)
-        except IdempotencyLost:
-            winner = await in_thread(stored_under, services, ticket)
-            if winner is None:
+        except (InputRejected, NoActiveModel):
+            earlier = await in_thread(stored_under, services, ticket)
+            if earlier is None:
                 raise
-            return Outcome.replay(winner)
+            return Outcome.replay(earlier)
 
 
 def preview(models: ActiveModels, body: bytes, now: datetime) -> dict[str, Any]:
@@ -140,6 +153,16 @@ def identify(version: ModelVersion) -> ModelIdentity:
 
 
 async def _score_and_store(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
+    try:
+        return await _store_once(services, caller, body, ticket)
+    except RegistryChanged:
+        # The key or the model moved between looking it up and recording the score: both are looked up afresh, once.
+        # A second change within the same milliseconds is the caller's to wait for.
+        renewed = await in_thread(renew, services, caller)
+        return await _store_once(services, renewed, body, ticket)
+
+
+async def _store_once(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
     now = services.clock()
     models = services.registry.current
     if len(body) > LARGE_BODY_BYTES:
@@ -162,9 +185,9 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
         in_=commitment(salt, body),
         out=commitment(salt, answer),
     )
-    future = services.committer.submit(_StoreScore(row, ticket, now, services.idempotency_ttl), entry)
-    receipt = await in_time(asyncio.shield(asyncio.wrap_future(future)))
-    return Outcome(score_id, answer, receipt.index, created=True)
+    rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
+    receipt = await services.record(STORE_SCORES, rows, entry, generation=caller.generation)
+    return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 
 
 def _row(scored: Scored, document: dict[str, Any], actor: str, request: bytes, answer: bytes, salt: bytes) -> ScoreRow:
@@ -202,17 +225,34 @@ def _refuse_amendment(submission: Submission) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _StoreScore:
-    row: ScoreRow
-    ticket: Ticket | None
+class _Rows:
+    """What is stored of one score: the score, and the claim on its idempotency key, made at `now`."""
+
+    score: ScoreRow
+    claim: ClaimRow | None
     now: datetime
-    ttl: timedelta
 
-    def insert(self, transaction: SqlTransaction) -> None:
-        # The claim comes first everywhere, so that two replicas with one key wait for each other and never deadlock.
-        if self.ticket is not None:
-            self.ticket.claim(transaction.connection, self.row.score_id, self.now, self.ttl)
-        scores.insert_score(transaction.connection, self.row)
 
-    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
-        scores.link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)
+class StoreScores:
+    """Writes scores and their idempotency claims, all of a batch at once."""
+
+    changes_registry = False
+
+    def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Sequence[Exception | None]:
+        """Insert claims and scores; a claim that was not won refuses its score."""
+        # The claims come first everywhere, so that two replicas with one key wait for each other and never deadlock.
+        claims = [one.claim for one in rows if one.claim is not None]
+        now = max(one.now for one in rows)
+        lost = idempotency_store.claim(transaction.connection, claims, now) if claims else set()
+        refused = [one.claim is not None and one.claim.key_hmac in lost for one in rows]
+        won = [one.score for one, lost_it in zip(rows, refused, strict=True) if not lost_it]
+        scores.insert_scores(transaction.connection, won)
+        return [IdempotencyLost(LOST, "Send the request again.") if lost_it else None for lost_it in refused]
+
+    def link(self, transaction: SqlTransaction, rows: Sequence[_Rows], places: Sequence[Place]) -> None:
+        """Record which entries are about these scores."""
+        linked = [(one.score.score_id, place.log_id, place.seq) for one, place in zip(rows, places, strict=True)]
+        scores.link_scores(transaction.connection, linked)
+
+
+STORE_SCORES = StoreScores()

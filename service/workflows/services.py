@@ -8,21 +8,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from service.audit.committer import Committer
-from service.errors import StorageUnavailable
+from service.audit.committer import Committer, Receipt, Writer
+from service.audit.entry import Entry
 from service.registry.active import ActiveSlot
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
+from service.workflows.inbox import PATIENCE_SECONDS, LoopInbox, too_slow
 
 T = TypeVar("T")
-
-PATIENCE_SECONDS = 12.0
-"""Longer than a submission may wait for its turn and its locks together, so that it is reached only by a hang."""
+R = TypeVar("R")
 
 
 def utc_now() -> datetime:
@@ -30,20 +29,12 @@ def utc_now() -> datetime:
     return datetime.now(tz=UTC)
 
 
-async def in_time(work: Awaitable[T], patience_seconds: float = PATIENCE_SECONDS) -> T:
-    """The result of `work`, or StorageUnavailable after a while: a caller is answered even where a database has
-    stopped in the middle of a sentence."""
-    try:
-        return await asyncio.wait_for(work, patience_seconds)
-    except TimeoutError:
-        raise StorageUnavailable(
-            "The database did not answer in time.", "Send the request again with the same Idempotency-Key."
-        ) from None
-
-
 async def in_thread(function: Callable[..., T], *arguments: object) -> T:
     """The result of a function that asks the database, called in a thread; StorageUnavailable where that takes long."""
-    return await in_time(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(function, *arguments), PATIENCE_SECONDS)
+    except TimeoutError:
+        raise too_slow() from None
 
 
 def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
@@ -71,3 +62,12 @@ class Services:
     clock: Callable[[], datetime] = utc_now
     new_salt: Callable[[], bytes] = lambda: secrets.token_bytes(32)
     in_flight: set[bytes] = field(default_factory=set)
+    inbox: LoopInbox = field(default_factory=LoopInbox)
+
+    async def record(
+        self, writer: Writer[SqlTransaction, R], rows: R, entry: Entry, *, generation: int | None = None
+    ) -> Receipt:
+        """Store rows and their entry; returns after COMMIT. Raises as `Committer.submit` and its future do."""
+        future = self.committer.submit(writer, rows, entry, generation=generation, inbox=self.inbox)
+        receipt: Receipt = await future
+        return receipt

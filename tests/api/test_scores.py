@@ -32,7 +32,9 @@ def test_a_panel_is_scored_stored_and_read_back(client: httpx.Client, tb_request
     assert answer["status"] == "final"
     assert answer["model"]["name"] == "tb-exosomal-mirna"
     assert answer["model"]["status_claim"] == "research_use_only"
-    assert answer["audit"]["checkpoint"] is None
+    origin, size, *_ = answer["audit"]["checkpoint"].split("\n")
+    assert int(size) > answer["audit"]["index"]
+    assert origin.startswith("exoscore/")
     assert (answer["supersedes"], answer["superseded_by"], answer["retracted"]) == (None, None, None)
     assert answer["score"]["category"]["code"] in ("elevated", "not_elevated")
     stored = client.get(response.headers["location"])

@@ -1,255 +1,97 @@
-"""The committer's rules, each against a storage in memory that can be told to fail at one step."""
+"""The committer's rules, each against a log in memory that can be told to fail at one step."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from datetime import UTC, datetime, timedelta
 from threading import Event
+from typing import Any
 
 import pytest
 
-from service.audit.committer import Committer, Head, NoRows, Receipt, SilentObserver
-from service.audit.entry import Entry, leaf_hash
-from service.errors import Conflict, LogDamaged, Overloaded, ShuttingDown, StorageUnavailable
+from service.audit.committer import BATCH, Batch, Committer, NoRows, Receipt, SilentObserver
+from service.audit.entry import Entry
+from service.audit.log import LogWriter, Place
+from service.audit.note import open_checkpoint
+from service.errors import (
+    CommitUnconfirmed,
+    Conflict,
+    LogDamaged,
+    Overloaded,
+    RegistryChanged,
+    RowRefused,
+    ShuttingDown,
+    StorageUnavailable,
+)
 
 AT = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
 ENTRY = Entry("score.reported", AT, "key:k1", "default")
+NO_ROWS = NoRows()
 
 
-class MemoryTransaction:
-    """Steps of one transaction, in order, and what it would append."""
+class StepRows:
+    """Leaves its steps in the transaction, and its rows in the state."""
 
-    def __init__(self, head: Head, fail_at: str | None) -> None:
-        self.head = head
-        self.fail_at = fail_at
-        self.steps: list[str] = []
-        self.appended: list[tuple[int, bytes, bytes]] = []
+    changes_registry = False
 
-    def step(self, name: str) -> None:
-        if name == self.fail_at:
-            raise StorageUnavailable(name)
-        self.steps.append(name)
-
-    def lock_head(self) -> Head:
-        self.step("lock")
-        return self.head
-
-    def append(self, log_id: int, seq: int, leaf: bytes, entry: bytes) -> None:
-        self.step("append")
-        self.appended.append((seq, leaf, entry))
-
-    def move_head(self, head: Head) -> None:
-        self.step("move")
-        self.head = head
-
-
-class MemoryLog:
-    """A log in memory: a transaction's effects are kept only where its COMMIT succeeded."""
-
-    def __init__(self) -> None:
-        self.head = Head(1, "exoscore/00", 1, AT)
-        self.entries: list[tuple[int, bytes, bytes]] = []
-        self.steps: list[str] = []
-        self.fail_at: str | None = None
-
-    @contextmanager
-    def transaction(self) -> Iterator[MemoryTransaction]:
-        transaction = MemoryTransaction(self.head, self.fail_at)
-        yield transaction
-        transaction.step("commit")
-        self.head = transaction.head
-        self.entries += transaction.appended
-        self.steps = transaction.steps
-
-
-class NamedRows:
-    """Rows that leave their steps in the transaction."""
-
-    def insert(self, transaction: MemoryTransaction) -> None:
+    def insert(self, transaction: Any, rows: Sequence[object]) -> list[Exception | None]:
         transaction.step("insert")
+        transaction.state.rows += rows
+        return [None] * len(rows)
 
-    def link(self, transaction: MemoryTransaction, log_id: int, seq: int) -> None:
-        transaction.step(f"link {log_id} {seq}")
+    def link(self, transaction: Any, rows: Sequence[object], places: Sequence[Place]) -> None:
+        transaction.step(f"link {[place.seq for place in places]}")
 
 
-class HeldRows(NoRows):
+class Raising(StepRows):
+    """Raises every row that is an exception, refuses those that come in a tuple."""
+
+    def insert(self, transaction: Any, rows: Sequence[object]) -> list[Exception | None]:
+        for row in rows:
+            if isinstance(row, BaseException):
+                raise row
+        return [row[0] if isinstance(row, tuple) else None for row in rows]
+
+
+class HeldRows(StepRows):
     """Rows whose insertion waits until the test lets it go on."""
 
     def __init__(self) -> None:
         self.reached = Event()
         self.released = Event()
 
-    def insert(self, transaction: object) -> None:
+    def insert(self, transaction: Any, rows: Sequence[object]) -> list[Exception | None]:
         self.reached.set()
         assert self.released.wait(30)
+        return super().insert(transaction, rows)
 
 
-class Raising(NoRows):
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
+class Changing(StepRows):
+    changes_registry = True
 
-    def insert(self, transaction: object) -> None:
-        raise self.error
+
+RAISING, STEPS = Raising(), StepRows()
 
 
 class ListObserver:
     def __init__(self) -> None:
         self.seen: list[object] = []
 
-    def committed(self, receipt: Receipt, clock_behind: timedelta) -> None:
-        self.seen.append((receipt.index, clock_behind))
+    def committed(self, batch: Batch) -> None:
+        self.seen.append((batch.size, batch.entries, batch.behind))
 
     def failed(self, error: BaseException) -> None:
         self.seen.append(type(error))
 
 
 class BrokenObserver:
-    def committed(self, receipt: Receipt, clock_behind: timedelta) -> None:
+    def committed(self, batch: Batch) -> None:
         raise RuntimeError
 
     def failed(self, error: BaseException) -> None:
         raise RuntimeError
-
-
-@pytest.fixture
-def log() -> MemoryLog:
-    return MemoryLog()
-
-
-@pytest.fixture
-def committer(log: MemoryLog) -> Iterator[Committer[MemoryTransaction]]:
-    running = Committer(log, SilentObserver())
-    running.start()
-    yield running
-    running.close()
-
-
-def test_the_steps_come_in_this_order(log: MemoryLog, committer: Committer[MemoryTransaction]) -> None:
-    receipt = committer.submit(NamedRows(), ENTRY).result()
-    assert log.steps == ["insert", "lock", "append", "move", "link 1 1", "commit"]
-    assert receipt == Receipt(1, "exoscore/00", 1, AT)
-    assert log.entries == [(1, leaf_hash(ENTRY.encode()), ENTRY.encode())]
-    assert log.head == Head(1, "exoscore/00", 2, AT)
-
-
-@pytest.mark.parametrize("step", ["insert", "lock", "append", "move", "link 1 1", "commit"])
-def test_a_failure_at_any_step_reaches_its_future_alone(
-    log: MemoryLog, committer: Committer[MemoryTransaction], step: str
-) -> None:
-    log.fail_at = step
-    assert isinstance(committer.submit(NamedRows(), ENTRY).exception(), StorageUnavailable)
-    assert (log.head.size, log.entries) == (1, [])
-    log.fail_at = None
-    assert committer.submit(NamedRows(), ENTRY).result().index == 1
-
-
-@pytest.mark.parametrize(
-    "error", [LookupError("a"), SystemExit(3), KeyboardInterrupt()], ids=lambda e: type(e).__name__
-)
-def test_errors_arrive_as_they_were_raised(committer: Committer[MemoryTransaction], error: BaseException) -> None:
-    assert committer.submit(Raising(error), ENTRY).exception() is error
-    assert committer.submit(NoRows(), ENTRY).result().index == 1
-
-
-def test_an_entry_that_cannot_be_encoded_fails_alone(committer: Committer[MemoryTransaction]) -> None:
-    with pytest.raises(ValueError, match="text"):
-        committer.submit(NoRows(), Entry("score.read", AT, "key:k1", "Zürich")).result()
-    assert committer.submit(NoRows(), ENTRY).result().index == 1
-
-
-@pytest.mark.parametrize(
-    ("behind", "recorded"),
-    [(timedelta(seconds=2), AT), (timedelta(0), AT), (timedelta(seconds=-2), AT + timedelta(seconds=2))],
-    ids=["behind", "equal", "ahead"],
-)
-def test_time_never_runs_backwards(log: MemoryLog, behind: timedelta, recorded: datetime) -> None:
-    observer = ListObserver()
-    committer = Committer(log, observer)
-    committer.start()
-    entry = Entry("score.read", AT - behind, "key:k1", "default")
-    receipt = committer.submit(NoRows(), entry).result()
-    committer.close()
-    assert receipt.recorded_at == recorded == log.head.last_recorded_at
-    assert json.loads(log.entries[0][2])["at"] == recorded.isoformat().replace("+00:00", "Z")
-    assert observer.seen == [(1, max(behind, timedelta(0)))]
-
-
-def test_a_full_queue_takes_nothing_in(log: MemoryLog) -> None:
-    observer = ListObserver()
-    committer = Committer(log, observer, capacity=1)
-    committer.start()
-    held = HeldRows()
-    first = committer.submit(held, ENTRY)
-    assert held.reached.wait(30)
-    second = committer.submit(NoRows(), ENTRY)
-    with pytest.raises(Overloaded):
-        committer.submit(NoRows(), ENTRY)
-    held.released.set()
-    committer.close()
-    assert [first.result().index, second.result().index] == [1, 2]
-    assert log.head.size == 3
-    assert observer.seen == [Overloaded, (1, timedelta(0)), (2, timedelta(0))]
-
-
-def test_cancelled_submissions_are_left_out_and_harm_nobody(log: MemoryLog) -> None:
-    observer = ListObserver()
-    committer = Committer(log, observer)
-    committer.start()
-    held = HeldRows()
-    running = committer.submit(held, ENTRY)
-    cancelled = committer.submit(NoRows(), ENTRY)
-    other = committer.submit(NoRows(), ENTRY)
-    assert held.reached.wait(30)
-    assert cancelled.cancel()
-    assert not running.cancel()
-    held.released.set()
-    assert (running.result().index, other.result().index) == (1, 2)
-    with pytest.raises(CancelledError):
-        cancelled.result()
-    committer.close()
-    assert len(log.entries) == 2
-    assert observer.seen == [(1, timedelta(0)), (2, timedelta(0))]
-
-
-def test_failures_are_observed(log: MemoryLog) -> None:
-    observer = ListObserver()
-    committer = Committer(log, observer)
-    committer.start()
-    committer.submit(Raising(LookupError()), ENTRY)
-    committer.close()
-    assert observer.seen == [LookupError]
-
-
-def test_an_observer_that_raises_changes_nothing(log: MemoryLog) -> None:
-    committer = Committer(log, BrokenObserver())
-    committer.start()
-    futures = [committer.submit(rows, ENTRY) for rows in (NoRows(), Raising(LookupError()), NoRows())]
-    committer.close()
-    assert (futures[0].result().index, futures[2].result().index) == (1, 2)
-    assert isinstance(futures[1].exception(), LookupError)
-
-
-def test_closing_writes_what_is_waiting(log: MemoryLog) -> None:
-    committer = Committer(log, SilentObserver())
-    committer.start()
-    futures = [committer.submit(Raising(LookupError()) if number == 7 else NoRows(), ENTRY) for number in range(20)]
-    committer.close()
-    assert all(future.done() for future in futures)
-    assert len(log.entries) == 19
-    committer.close()
-
-
-@pytest.mark.parametrize("started", [False, True], ids=["never started", "closed"])
-def test_nothing_is_taken_in_unless_it_runs(log: MemoryLog, started: bool) -> None:
-    committer = Committer(log, SilentObserver())
-    if started:
-        committer.start()
-    committer.close()
-    with pytest.raises(ShuttingDown):
-        committer.submit(NoRows(), ENTRY)
 
 
 class Ticking:
@@ -262,42 +104,257 @@ class Ticking:
         return self.now
 
 
-def test_a_submission_whose_caller_has_given_up_is_not_stored() -> None:
-    clock = Ticking()
-    committer = Committer(MemoryLog(), SilentObserver(), clock=clock)
-    entered, leave = Event(), Event()
+def held(committer: Committer[Any], submit: Callable[[], list[Future[Receipt]]]) -> list[Future[Receipt]]:
+    """What `submit` submits while the thread is busy, so that it becomes one batch; settled when this returns."""
+    busy = HeldRows()
+    committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    futures = submit()
+    busy.released.set()
+    for future in futures:
+        if not future.cancelled():
+            future.exception(30)
+    return futures
 
-    class Slow(NoRows):
-        def insert(self, transaction: object) -> None:
-            entered.set()
-            leave.wait(10)
 
+def test_the_steps_come_in_this_order(log: Any, committer: Committer[Any], writer: LogWriter) -> None:
+    receipt = committer.submit(STEPS, "row", ENTRY).result()
+    assert log.steps == ["insert", "lock", "append", "move", "link [1]", "commit"]
+    assert receipt == Receipt(1, log.state.head.origin, 1, AT, log.state.head.note, 0)
+    assert [leaf.entry for leaf in log.state.leaves[1:]] == [ENTRY.encode()]
+    assert log.state.rows == ["row"]
+    assert open_checkpoint(receipt.note, writer.vkey(receipt.origin)).size == 2
+
+
+@pytest.mark.parametrize("step", ["insert", "lock", "append", "move", "link [1]", "commit"])
+def test_a_failure_at_any_step_reaches_its_future_alone(log: Any, committer: Committer[Any], step: str) -> None:
+    log.fail_at = step
+    assert isinstance(committer.submit(STEPS, 0, ENTRY).exception(), StorageUnavailable)
+    assert (log.state.head.size, len(log.state.leaves)) == (1, 1)
+    log.fail_at = None
+    assert committer.submit(STEPS, 0, ENTRY).result().index == 1
+
+
+@pytest.mark.parametrize(
+    "error", [LookupError("a"), SystemExit(3), KeyboardInterrupt()], ids=lambda e: type(e).__name__
+)
+def test_errors_arrive_as_they_were_raised(committer: Committer[Any], error: BaseException) -> None:
+    assert committer.submit(RAISING, error, ENTRY).exception() is error
+    assert committer.submit(NO_ROWS, None, ENTRY).result().index == 1
+
+
+def test_what_waits_shares_one_transaction_and_one_signature(log: Any, committer: Committer[Any]) -> None:
+    futures = held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(BATCH)])
+    assert log.transactions == 2
+    assert [future.result().index for future in futures] == list(range(2, BATCH + 2))
+    assert len({future.result().note for future in futures}) == 1
+    assert log.state.rows == [0, *range(BATCH)]
+
+
+def test_a_transaction_carries_no_more_than_a_batch(log: Any, committer: Committer[Any]) -> None:
+    held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(BATCH + 1)])
+    assert log.transactions == 3
+    assert log.state.head.size == BATCH + 3
+
+
+@pytest.mark.parametrize("poison", [LookupError("a"), RowRefused("b"), Conflict("c")], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("position", [0, 5, 63])
+def test_a_poisoned_item_fails_alone(log: Any, committer: Committer[Any], poison: Exception, position: int) -> None:
+    def submit() -> list[Future[Receipt]]:
+        return [committer.submit(RAISING, poison if n == position else n, ENTRY) for n in range(64)]
+
+    futures = held(committer, submit)
+    assert futures[position].exception() is poison
+    good = [future.result().index for n, future in enumerate(futures) if n != position]
+    assert good == list(range(2, 65))
+
+
+def test_an_entry_that_cannot_be_encoded_fails_alone(committer: Committer[Any]) -> None:
+    wrong = Entry("score.read", AT, "key:k1", "Zürich")
+    bad, good = held(committer, lambda: [committer.submit(NO_ROWS, None, entry) for entry in (wrong, ENTRY)])
+    assert isinstance(bad.exception(), ValueError)
+    assert good.result().index == 2
+
+
+def test_a_refused_row_costs_the_others_nothing(log: Any, committer: Committer[Any]) -> None:
+    refusal = Conflict("lost")
+    rows = ["a", (refusal,), "b"]
+    futures = held(committer, lambda: [committer.submit(RAISING, row, ENTRY) for row in rows])
+    assert futures[1].exception() is refusal
+    assert [futures[n].result().index for n in (0, 2)] == [2, 3]
+    assert log.transactions == 2
+
+
+def test_a_batch_of_refused_rows_adds_nothing(log: Any, committer: Committer[Any]) -> None:
+    refusal = Conflict("lost")
+    assert committer.submit(RAISING, (refusal,), ENTRY).exception() is refusal
+    assert log.state.head.size == 1
+
+
+def test_a_failing_storage_is_not_asked_for_each_item(log: Any, committer: Committer[Any]) -> None:
+    log.fail_at = "lock"
+    futures = held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(64)])
+    assert {type(future.exception()) for future in futures} == {StorageUnavailable}
+    assert log.transactions == 2
+
+
+def test_what_was_looked_up_before_a_change_is_given_back(log: Any, committer: Committer[Any]) -> None:
+    log.move_generation()
+    ages = [0, 1, None, 0]
+    futures = held(committer, lambda: [committer.submit(STEPS, n, ENTRY, generation=g) for n, g in enumerate(ages)])
+    assert [type(future.exception()) for future in futures] == [
+        RegistryChanged,
+        type(None),
+        type(None),
+        RegistryChanged,
+    ]
+    assert [futures[n].result().index for n in (1, 2)] == [2, 3]
+    assert log.state.rows == [0, 1, 2]
+    assert committer.generation == 1
+
+
+def test_nothing_follows_a_change_in_its_transaction(log: Any, committer: Committer[Any]) -> None:
+    held(
+        committer,
+        lambda: [committer.submit(w, 0, ENTRY) for w in (STEPS, Changing(), STEPS, STEPS)],
+    )
+    assert log.transactions == 3
+    assert log.steps[-2] == "link [4, 5]"
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["committed after all", "not committed"])
+def test_an_unknown_outcome_is_settled_by_the_head(log: Any, committer: Committer[Any], kept: bool) -> None:
+    log.lose_commits, log.keep_lost = 1, kept
+    future = committer.submit(STEPS, 0, ENTRY)
+    if kept:
+        assert future.result() == Receipt(1, log.state.head.origin, 1, AT, log.state.head.note, 0)
+    else:
+        assert type(future.exception()) is StorageUnavailable
+    assert committer.submit(STEPS, 1, ENTRY).result().index == 1 + kept
+
+
+def test_a_head_that_is_away_for_a_moment_is_asked_again(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, SilentObserver())
     committer.start()
-    slow = committer.submit(Slow(), ENTRY)
-    late = committer.submit(NoRows(), ENTRY)
-    entered.wait(10)
-    clock.now += 3.1
-    leave.set()
-    assert slow.result().index == 1
-    with pytest.raises(Overloaded, match="waited too long"):
-        late.result()
-    assert committer.submit(NoRows(), ENTRY).result().index == 2
+    busy = HeldRows()
+    future = committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    log.lose_commits, log.keep_lost, log.away_for = 1, True, 2
+    busy.released.set()
+    assert future.result().index == 1
     committer.close()
 
 
-class FailingRows(NoRows):
-    """Rows whose insertion raises."""
+def test_an_outcome_that_nobody_can_tell_is_said_to_be_unknown(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, SilentObserver(), patience=0.3)
+    committer.start()
+    busy = HeldRows()
+    future = committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    log.lose_commits, log.keep_lost, log.away_for = 1, True, 10**6
+    busy.released.set()
+    assert isinstance(future.exception(), CommitUnconfirmed)
+    assert not committer.well
+    log.away_for = 0
+    assert committer.submit(STEPS, 1, ENTRY).result().index == 2
+    committer.close()
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
 
-    def insert(self, transaction: object) -> None:
-        raise self.error
+def test_a_damaged_log_does_not_tell_either(log: Any, committer: Committer[Any]) -> None:
+    busy = HeldRows()
+    future = committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    log.lose_commits, log.damaged = 1, True
+    busy.released.set()
+    assert isinstance(future.exception(), CommitUnconfirmed)
 
 
-def fail(committer: Committer[MemoryTransaction], error: Exception) -> None:
-    with pytest.raises(type(error)):
-        committer.submit(FailingRows(error), ENTRY).result()
+def test_a_full_queue_takes_nothing_in(log: Any, writer: LogWriter) -> None:
+    observer = ListObserver()
+    committer = Committer(log, writer, observer, capacity=1)
+    committer.start()
+    busy = HeldRows()
+    first = committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    second = committer.submit(STEPS, 0, ENTRY)
+    with pytest.raises(Overloaded):
+        committer.submit(STEPS, 0, ENTRY)
+    busy.released.set()
+    committer.close()
+    assert [first.result().index, second.result().index] == [1, 2]
+    assert log.state.head.size == 3
+    assert observer.seen == [Overloaded, (2, 1, timedelta(0)), (3, 1, timedelta(0))]
+
+
+def test_cancelled_submissions_are_left_out_and_harm_nobody(log: Any, committer: Committer[Any]) -> None:
+    busy = HeldRows()
+    running = committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    cancelled = committer.submit(STEPS, 0, ENTRY)
+    other = committer.submit(STEPS, 0, ENTRY)
+    assert cancelled.cancel()
+    assert not running.cancel()
+    busy.released.set()
+    assert (running.result().index, other.result().index) == (1, 2)
+    with pytest.raises(CancelledError):
+        cancelled.result()
+    assert log.state.head.size == 3
+
+
+def test_failures_are_observed(log: Any, writer: LogWriter) -> None:
+    observer = ListObserver()
+    committer = Committer(log, writer, observer)
+    committer.start()
+    committer.submit(RAISING, LookupError(), ENTRY)
+    committer.close()
+    assert observer.seen == [LookupError]
+
+
+def test_an_observer_that_raises_changes_nothing(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, BrokenObserver())
+    committer.start()
+    futures = [committer.submit(RAISING, row, ENTRY) for row in (1, LookupError(), 2)]
+    committer.close()
+    assert sorted(futures[n].result().index for n in (0, 2)) == [1, 2]
+    assert isinstance(futures[1].exception(), LookupError)
+
+
+def test_closing_writes_what_is_waiting(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, SilentObserver())
+    committer.start()
+    futures = [committer.submit(RAISING, LookupError() if n == 7 else n, ENTRY) for n in range(20)]
+    committer.close()
+    assert all(future.done() for future in futures)
+    assert log.state.head.size == 20
+    committer.close()
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["never started", "closed"])
+def test_nothing_is_taken_in_unless_it_runs(log: Any, writer: LogWriter, started: bool) -> None:
+    committer = Committer(log, writer, SilentObserver())
+    if started:
+        committer.start()
+    committer.close()
+    with pytest.raises(ShuttingDown):
+        committer.submit(NO_ROWS, None, ENTRY)
+
+
+def test_a_submission_whose_caller_has_given_up_is_not_stored(log: Any, writer: LogWriter) -> None:
+    clock = Ticking()
+    committer = Committer(log, writer, SilentObserver(), clock=clock)
+    committer.start()
+    busy = HeldRows()
+    slow = committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    late = committer.submit(STEPS, 0, ENTRY)
+    clock.now += 3.1
+    fresh = committer.submit(STEPS, 0, ENTRY)
+    busy.released.set()
+    assert slow.result().index == 1
+    with pytest.raises(Overloaded, match="waited too long"):
+        late.result()
+    assert fresh.result().index == 2
+    committer.close()
 
 
 @pytest.mark.parametrize(
@@ -305,28 +362,41 @@ def fail(committer: Committer[MemoryTransaction], error: Exception) -> None:
     [(StorageUnavailable("Away."), False), (LogDamaged("Short."), False), (Conflict("Taken."), True)],
     ids=["storage away", "log damaged", "refusal"],
 )
-def test_what_the_service_cannot_help_makes_it_unwell_and_a_refusal_does_not(error: Exception, well: bool) -> None:
-    committer = Committer(MemoryLog(), SilentObserver())
-    committer.start()
-    fail(committer, error)
+def test_what_the_service_cannot_help_makes_it_unwell_and_a_refusal_does_not(
+    committer: Committer[Any], error: Exception, well: bool
+) -> None:
+    assert committer.submit(RAISING, error, ENTRY).exception() is error
     assert committer.well is well
-    committer.close()
 
 
-def test_a_failed_write_makes_it_unwell_until_one_succeeds_or_time_passes() -> None:
+def test_a_failed_write_makes_it_unwell_until_one_succeeds_or_time_passes(log: Any, writer: LogWriter) -> None:
     clock = Ticking()
-    committer = Committer(MemoryLog(), SilentObserver(), clock=clock)
+    committer = Committer(log, writer, SilentObserver(), clock=clock)
     assert not committer.well
     committer.start()
     assert committer.well
-    fail(committer, StorageUnavailable("Away."))
+    committer.submit(RAISING, StorageUnavailable("Away."), ENTRY).exception()
     assert not committer.well
-    committer.submit(NoRows(), ENTRY).result()
+    committer.submit(NO_ROWS, None, ENTRY).result()
     assert committer.well
-    fail(committer, StorageUnavailable("Away."))
+    committer.submit(RAISING, StorageUnavailable("Away."), ENTRY).exception()
     clock.now += 9.9
     assert not committer.well
     clock.now += 0.2
     assert committer.well
     committer.close()
     assert not committer.well
+
+
+def test_many_threads_submit_and_each_gets_its_own_place(log: Any, committer: Committer[Any]) -> None:
+    found: list[int] = []
+
+    def submit() -> None:
+        found.extend(committer.submit(STEPS, 0, ENTRY).result().index for _ in range(50))
+
+    threads = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == list(range(1, 401))

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from service.audit.committer import Committer, SilentObserver
 from service.audit.entry import Entry, timestamp
+from service.audit.log import LogWriter, Place
+from service.audit.note import Signer
 from service.store.audit_log import SqlLogStorage, SqlTransaction
 from service.store.engine import Database
-from service.store.scores import ScoreRow, insert_score, link_score
+from service.store.scores import ScoreRow, insert_scores, link_scores
 
 AT = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
 
 
 class ScoreRows:
-    """One score, as a workflow submits it."""
+    """Writes scores, as a workflow does."""
 
-    def __init__(self, row: ScoreRow) -> None:
-        self.row = row
+    changes_registry = False
 
-    def insert(self, transaction: SqlTransaction) -> None:
-        insert_score(transaction.connection, self.row)
+    def insert(self, transaction: SqlTransaction, rows: Sequence[ScoreRow]) -> list[Exception | None]:
+        insert_scores(transaction.connection, rows)
+        return [None] * len(rows)
 
-    def link(self, transaction: SqlTransaction, log_id: int, seq: int) -> None:
-        link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)
+    def link(self, transaction: SqlTransaction, rows: Sequence[ScoreRow], places: Sequence[Place]) -> None:
+        placed = [(row.score_id, place.log_id, place.seq) for row, place in zip(rows, places, strict=True)]
+        link_scores(transaction.connection, placed)
 
 
 @pytest.fixture
@@ -58,9 +61,19 @@ def make_row() -> Callable[..., ScoreRow]:
 
 
 @pytest.fixture
-def make_rows() -> Callable[[ScoreRow], ScoreRows]:
-    """A function that makes what the committer takes, from a row."""
-    return ScoreRows
+def score_rows() -> ScoreRows:
+    """The writer of score rows."""
+    return ScoreRows()
+
+
+@pytest.fixture(scope="session")
+def signed_by() -> Signer:
+    return Signer.generate()
+
+
+@pytest.fixture
+def writer(signed_by: Signer) -> LogWriter:
+    return LogWriter(signed_by, "default")
 
 
 @pytest.fixture
@@ -69,22 +82,22 @@ def entry() -> Entry:
 
 
 @pytest.fixture
-def storage(database: Database) -> SqlLogStorage:
+def storage(database: Database, writer: LogWriter) -> SqlLogStorage:
     """A storage whose log is open."""
     storage = SqlLogStorage(database)
-    storage.open(site="default", now=AT)
+    storage.open(writer, site="default", now=AT)
     return storage
 
 
 @pytest.fixture
-def committer(storage: SqlLogStorage) -> Iterator[Committer[SqlTransaction]]:
-    running = Committer(storage, SilentObserver())
+def committer(storage: SqlLogStorage, writer: LogWriter) -> Iterator[Committer[SqlTransaction]]:
+    running = Committer(storage, writer, SilentObserver())
     running.start()
     yield running
     running.close()
 
 
 @pytest.fixture
-def save(committer: Committer[SqlTransaction], entry: Entry) -> Callable[[ScoreRow], int]:
+def save(committer: Committer[SqlTransaction], score_rows: ScoreRows, entry: Entry) -> Callable[[ScoreRow], int]:
     """A function that stores a row with an entry and returns its index in the log."""
-    return lambda row: committer.submit(ScoreRows(row), entry).result().index
+    return lambda row: committer.submit(score_rows, row, entry).result().index

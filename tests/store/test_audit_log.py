@@ -8,42 +8,57 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
-from service.audit.committer import Committer, Head, NoRows, SilentObserver, extend
+from service.audit.committer import Committer, NoRows, SilentObserver
 from service.audit.entry import Entry, leaf_hash, timestamp
-from service.errors import Conflict, LogDamaged, LogNotOpen, StorageUnavailable
+from service.audit.log import Head, LogWriter, encoded
+from service.audit.note import Checkpoint, Signer, open_checkpoint
+from service.audit.tree import root_of
+from service.errors import Conflict, LogDamaged, LogNotOpen, SigningKeyMismatch, StorageUnavailable
 from service.store import audit_log
 from service.store.audit_log import SqlLogStorage, SqlTransaction
+from service.store.bulk import insert_many
 from service.store.engine import Database
 from service.store.scores import ScoreRow, find_score
+from service.store.tables import audit_entry
+from service.store.tables import audit_log as audit_log_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
+NO_ROWS = NoRows()
 WRITER = """
 import sys
 from datetime import UTC, datetime
 from service.audit.committer import Committer, NoRows, SilentObserver
 from service.audit.entry import Entry
+from service.audit.log import LogWriter
+from service.audit.note import Signer
 from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
 
 database = Database(sys.argv[1])
+writer = LogWriter(Signer.from_pem(sys.argv[2].encode()), "default")
 storage = SqlLogStorage(database)
 print("ready", flush=True)
 sys.stdin.readline()
 now = datetime.now(UTC)
-storage.open(site="default", now=now)
-committer = Committer(storage, SilentObserver())
+storage.open(writer, site="default", now=now)
+committer = Committer(storage, writer, SilentObserver())
 committer.start()
-futures = [committer.submit(NoRows(), Entry("score.read", now, "system:cli", "default")) for _ in range(40)]
-print(*[future.result().index for future in futures])
+rows = NoRows()
+found = []
+for _ in range(8):
+    futures = [committer.submit(rows, None, Entry("score.read", now, "system:cli", "default")) for _ in range(5)]
+    found += [future.result().index for future in futures]
+print(*found)
 committer.close()
 database.close()
 """
@@ -51,25 +66,30 @@ CRASHER = """
 import os, signal, sys
 from service.audit.committer import Committer, SilentObserver
 from service.audit.entry import Entry, parse_timestamp
+from service.audit.log import LogWriter
+from service.audit.note import Signer
 from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
-from service.store.scores import ScoreRow, insert_score, link_score
+from service.store.scores import ScoreRow, insert_scores, link_scores
 
 AT = "2026-11-23T05:51:19.123456Z"
+ROW = ScoreRow("1" * 36, "s", "s", "m", "1", "d", "final", 0.5, None, AT, "key:k", None, b"{}", b"{}", b"s" * 32)
 
 class Rows:
-    row = ScoreRow("1" * 36, "s", "s", "m", "1", "d", "final", 0.5, None, AT, "key:k", None, b"{}", b"{}", b"s" * 32)
+    changes_registry = False
 
-    def insert(self, transaction):
-        insert_score(transaction.connection, self.row)
+    def insert(self, transaction, rows):
+        insert_scores(transaction.connection, rows)
+        return [None]
 
-    def link(self, transaction, log_id, seq):
-        link_score(transaction.connection, score_id=self.row.score_id, log_id=log_id, seq=seq)
+    def link(self, transaction, rows, places):
+        link_scores(transaction.connection, [(ROW.score_id, places[0].log_id, places[0].seq)])
         os.kill(os.getpid(), signal.SIGKILL)
 
-committer = Committer(SqlLogStorage(Database(sys.argv[1])), SilentObserver())
+writer = LogWriter(Signer.from_pem(sys.argv[2].encode()), "default")
+committer = Committer(SqlLogStorage(Database(sys.argv[1])), writer, SilentObserver())
 committer.start()
-committer.submit(Rows(), Entry("score.reported", parse_timestamp(AT), "key:k", "default")).result()
+committer.submit(Rows(), ROW, Entry("score.reported", parse_timestamp(AT), "key:k", "default")).result()
 """
 
 
@@ -88,30 +108,63 @@ def head(database: Database) -> Head | None:
         return audit_log.find_open(connection)
 
 
-def test_no_log_is_open_at_first(database: Database, entry: Entry) -> None:
+def test_no_log_is_open_at_first(database: Database, writer: LogWriter, entry: Entry) -> None:
     assert head(database) is None
-    committer = Committer(SqlLogStorage(database), SilentObserver())
+    committer = Committer(SqlLogStorage(database), writer, SilentObserver())
     committer.start()
     with pytest.raises(LogNotOpen):
-        committer.submit(NoRows(), entry).result()
+        committer.submit(NO_ROWS, None, entry).result()
     committer.close()
 
 
-def test_opening_records_itself(database: Database, entry: Entry) -> None:
-    opened = SqlLogStorage(database).open(site="zurich", now=entry.at, token=lambda length: "ab" * length)
-    assert opened == Head(1, "exoscore/abababababababab", 1, entry.at) == head(database)
+def test_opening_records_and_signs_itself(database: Database, writer: LogWriter, entry: Entry) -> None:
+    found = SqlLogStorage(database).open(writer, site="zurich", now=entry.at, token=lambda length: "ab" * length)
+    assert found == head(database)
+    assert (found.log_id, found.origin, found.size, found.last_recorded_at) == (
+        1,
+        "exoscore/abababababababab",
+        1,
+        entry.at,
+    )
     (first,) = entries(database)
     assert first.leaf_hash == leaf_hash(first.entry)
     recorded = json.loads(first.entry)
-    assert (recorded["kind"], recorded["site"], recorded["record"]) == ("log.opened", "zurich", opened.origin)
+    assert (recorded["kind"], recorded["site"], recorded["record"]) == ("log.opened", "zurich", found.origin)
     assert recorded["at"] == timestamp(entry.at)
+    assert found.vkey is not None
+    assert found.note is not None
+    assert recorded["out"] == sha256(found.vkey.encode()).hexdigest()
+    assert open_checkpoint(found.note, found.vkey) == Checkpoint(found.origin, 1, first.leaf_hash)
 
 
-def test_opening_again_finds_the_same_log(database: Database, entry: Entry) -> None:
+def test_opening_again_finds_the_same_log(database: Database, writer: LogWriter, entry: Entry) -> None:
     storage = SqlLogStorage(database)
-    first = storage.open(site="default", now=entry.at)
-    assert storage.open(site="default", now=entry.at + timedelta(days=1)) == first
+    first = storage.open(writer, site="default", now=entry.at)
+    assert storage.open(writer, site="default", now=entry.at + timedelta(days=1)) == first
     assert len(entries(database)) == 1
+
+
+def test_another_key_does_not_open_the_log(database: Database, storage: SqlLogStorage, entry: Entry) -> None:
+    stranger = LogWriter(Signer.generate(), "default")
+    with pytest.raises(SigningKeyMismatch):
+        storage.open(stranger, site="default", now=entry.at)
+
+
+@pytest.mark.parametrize("size", [2, 300])
+def test_a_log_from_before_signatures_is_signed_from_its_first_entry_on(
+    database: Database, storage: SqlLogStorage, writer: LogWriter, signed_by: Signer, entry: Entry, size: int
+) -> None:
+    with database.write() as connection:
+        leaves = [encoded(entry) for _ in range(size - 1)]
+        insert_many(connection, audit_entry, [(1, n, leaf.hash, leaf.entry) for n, leaf in enumerate(leaves, 1)])
+        unsigned = {"vkey": None, "root": None, "note": None, "size": size}
+        connection.execute(update(audit_log_table).values(unsigned))
+    found = storage.open(LogWriter(signed_by, "default"), site="default", now=entry.at)
+    with database.read() as connection:
+        root = root_of(audit_log.StoredHashes(connection, 1), size)
+    assert found.note is not None
+    assert open_checkpoint(found.note, signed_by.vkey(found.origin)) == Checkpoint(found.origin, size, root)
+    assert count(database, "audit_tile") == size // 256
 
 
 def test_a_score_its_entry_and_the_head_agree(
@@ -133,9 +186,11 @@ def test_a_clock_that_steps_back_is_raised_to_the_log(
     database: Database, committer: Committer[SqlTransaction], entry: Entry
 ) -> None:
     early = Entry("score.read", entry.at - timedelta(hours=1), "key:k1", "default")
-    receipt = committer.submit(NoRows(), early).result()
+    receipt = committer.submit(NO_ROWS, None, early).result()
     assert receipt.recorded_at == entry.at
-    assert json.loads(entries(database)[-1].entry)["at"] == timestamp(entry.at)
+    regressed, read = [json.loads(row.entry) for row in entries(database)[-2:]]
+    assert (regressed["kind"], regressed["detail"]) == ("clock.regressed", {"behind_us": 3_600_000_000})
+    assert (read["at"], receipt.index) == (timestamp(entry.at), 2)
 
 
 def test_entries_are_read_in_ranges(
@@ -154,37 +209,37 @@ def test_commit_that_fails_stores_nothing_and_says_so(
     database_url: str,
     committer: Committer[SqlTransaction],
     make_row: Callable[..., ScoreRow],
-    make_rows: Callable[[ScoreRow], object],
+    score_rows: Any,
     entry: Entry,
     break_commit: Callable[[str], None],
 ) -> None:
     break_commit(database_url)
-    future = committer.submit(make_rows(make_row()), entry)
+    future = committer.submit(score_rows, make_row(), entry)
     with pytest.raises(StorageUnavailable):
         future.result()
     assert [count(database, table) for table in ("score", "score_log", "commit_probe")] == [0, 0, 0]
     assert len(entries(database)) == 1
     with database.write() as connection:
         connection.execute(text("DROP TRIGGER commit_fails" + ("" if database.embedded else " ON audit_entry")))
-    assert committer.submit(make_rows(make_row()), entry).result().index == 1
+    assert committer.submit(score_rows, make_row(), entry).result().index == 1
 
 
-def test_a_full_disk_stores_nothing_and_recovers(sqlite_backend: Any, entry: Entry) -> None:
+def test_a_full_disk_stores_nothing_and_recovers(sqlite_backend: Any, writer: LogWriter, entry: Entry) -> None:
     database = Database(sqlite_backend.migrated())
     storage = SqlLogStorage(database)
-    storage.open(site="default", now=entry.at)
-    committer = Committer(storage, SilentObserver())
+    storage.open(writer, site="default", now=entry.at)
+    committer = Committer(storage, writer, SilentObserver())
     committer.start()
     long = Entry("score.read", entry.at, "key:k1", "default", record="r" * 60_000)
     with database.write() as connection:
         pages = connection.sqlalchemy.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.sqlalchemy.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StorageUnavailable):
-        committer.submit(NoRows(), long).result()
+        committer.submit(NO_ROWS, None, long).result()
     assert len(entries(database)) == 1
     with database.write() as connection:
         connection.sqlalchemy.exec_driver_sql("PRAGMA max_page_count=100000")
-    assert committer.submit(NoRows(), long).result().index == 1
+    assert committer.submit(NO_ROWS, None, long).result().index == 1
     committer.close()
     database.close()
 
@@ -195,21 +250,21 @@ def test_rows_that_refuse_reach_the_caller_as_they_are(
     refusal = Conflict("superseded already")
 
     class Refusing(NoRows):
-        def insert(self, transaction: object) -> None:
-            raise refusal
+        def insert(self, transaction: object, rows: object) -> list[Exception | None]:
+            return [refusal]
 
-    assert committer.submit(Refusing(), entry).exception() is refusal
+    assert committer.submit(Refusing(), None, entry).exception() is refusal
     assert len(entries(database)) == 1
 
 
 def test_four_threads_append_without_gaps(
     database: Database, storage: SqlLogStorage, make_row: Callable[..., ScoreRow],
-    make_rows: Callable[[ScoreRow], object], entry: Entry,
+    score_rows: Any, signed_by: Signer, entry: Entry,
 ) -> None:  # fmt: skip
     def append(_: int) -> list[int]:
-        committer = Committer(storage, SilentObserver())
+        committer = Committer(storage, LogWriter(signed_by, "default"), SilentObserver())
         committer.start()
-        futures = [committer.submit(make_rows(make_row()), entry) for _ in range(10)]
+        futures = [committer.submit(score_rows, make_row(), entry) for _ in range(10)]
         committer.close()
         return [future.result().index for future in futures]
 
@@ -221,8 +276,8 @@ def test_four_threads_append_without_gaps(
 
 
 @contextmanager
-def processes(code: str, url: str, number: int) -> Iterator[list[subprocess.Popen[str]]]:
-    arguments = [sys.executable, "-c", code, url]
+def processes(code: str, url: str, signer: Signer, number: int) -> Iterator[list[subprocess.Popen[str]]]:
+    arguments = [sys.executable, "-c", code, url, signer.pem().decode()]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     started = [subprocess.Popen(arguments, cwd=ROOT, **pipes) for _ in range(number)]
     yield started
@@ -230,8 +285,8 @@ def processes(code: str, url: str, number: int) -> Iterator[list[subprocess.Pope
         process.communicate()
 
 
-def test_two_processes_share_one_log(database: Database, database_url: str) -> None:
-    with processes(WRITER, database_url, 2) as writers:
+def test_two_processes_share_one_log(database: Database, database_url: str, signed_by: Signer) -> None:
+    with processes(WRITER, database_url, signed_by, 2) as writers:
         for writer in writers:
             assert writer.stdout.readline() == "ready\n"
         for writer in writers:
@@ -246,13 +301,13 @@ def test_two_processes_share_one_log(database: Database, database_url: str) -> N
 
 
 def test_a_killed_writer_leaves_nothing(
-    database: Database, database_url: str, committer: Committer[SqlTransaction], entry: Entry
+    database: Database, database_url: str, committer: Committer[SqlTransaction], signed_by: Signer, entry: Entry
 ) -> None:
-    with processes(CRASHER, database_url, 1) as crashed:
+    with processes(CRASHER, database_url, signed_by, 1) as crashed:
         pass
     assert crashed[0].returncode == -9
     assert [count(database, table) for table in ("score", "score_log", "audit_entry")] == [0, 0, 1]
-    assert committer.submit(NoRows(), entry).result().index == 1
+    assert committer.submit(NO_ROWS, None, entry).result().index == 1
 
 
 @pytest.mark.parametrize(
@@ -288,9 +343,9 @@ def test_entries_are_shorter_than_64_kib(database: Database, storage: SqlLogStor
         assert connection.execute(bound).rowcount == 1
 
 
-def test_sqlite_refuses_to_replace_an_entry(sqlite_backend: Any, entry: Entry) -> None:
+def test_sqlite_refuses_to_replace_an_entry(sqlite_backend: Any, writer: LogWriter, entry: Entry) -> None:
     database = Database(sqlite_backend.migrated())
-    SqlLogStorage(database).open(site="default", now=entry.at)
+    SqlLogStorage(database).open(writer, site="default", now=entry.at)
     before = entries(database)
     with pytest.raises(StorageUnavailable), database.write() as connection:
         connection.execute(
@@ -300,10 +355,10 @@ def test_sqlite_refuses_to_replace_an_entry(sqlite_backend: Any, entry: Entry) -
     database.close()
 
 
-def test_postgresql_refuses_to_truncate(postgresql_backend: Any, entry: Entry) -> None:
+def test_postgresql_refuses_to_truncate(postgresql_backend: Any, writer: LogWriter, entry: Entry) -> None:
     url = postgresql_backend.migrated()
     database = Database(url)
-    SqlLogStorage(database).open(site="default", now=entry.at)
+    SqlLogStorage(database).open(writer, site="default", now=entry.at)
     with pytest.raises(StorageUnavailable), database.write() as connection:
         connection.execute(text("TRUNCATE audit_entry CASCADE"))
     assert len(entries(database)) == 1
@@ -312,19 +367,19 @@ def test_postgresql_refuses_to_truncate(postgresql_backend: Any, entry: Entry) -
 
 
 def test_a_sealed_log_is_not_silently_followed_by_another(
-    database: Database, storage: SqlLogStorage, entry: Entry
+    database: Database, storage: SqlLogStorage, writer: LogWriter, entry: Entry
 ) -> None:
     with database.write() as connection:
         connection.execute(text("UPDATE audit_log SET state = 'sealed'"))
     with pytest.raises(LogNotOpen):
-        storage.open(site="default", now=entry.at)
+        storage.open(writer, site="default", now=entry.at)
 
 
 @pytest.mark.parametrize("change", ["size = 100", "size = 1", f"last_recorded_at = '{'x' * 27}'"])
-def test_a_log_that_contradicts_itself_is_not_extended(database: Database, storage: SqlLogStorage, change: str) -> None:
-    with storage.transaction() as transaction:
-        head = transaction.lock_head()
-        extend(transaction, head, Entry("config.changed", head.last_recorded_at, "system:service", "default"))
+def test_a_log_that_contradicts_itself_is_not_extended(
+    database: Database, storage: SqlLogStorage, committer: Committer[SqlTransaction], entry: Entry, change: str
+) -> None:
+    committer.submit(NO_ROWS, None, entry).result()
     with database.write() as connection:
         connection.sqlalchemy.exec_driver_sql(f"UPDATE audit_log SET {change}")
     with pytest.raises(LogDamaged), storage.transaction() as transaction:

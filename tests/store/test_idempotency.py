@@ -9,6 +9,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import text
 
+from service.audit.entry import timestamp
 from service.errors import StorageUnavailable
 from service.store import idempotency
 from service.store.engine import Database, WriteConnection
@@ -20,7 +21,7 @@ KEY = b"k" * 32
 
 
 def claim(connection: WriteConnection, score_id: str, *, now: datetime = NOW, body: bytes = b"b" * 32) -> bool:
-    return idempotency.claim(connection, key_hmac=KEY, body_hmac=body, score_id=score_id, now=now, expires_at=now + DAY)
+    return idempotency.claim(connection, [ClaimRow(KEY, body, score_id, timestamp(now + DAY))], now) == set()
 
 
 def find(database: Database, now: datetime = NOW) -> ClaimRow | None:
@@ -99,4 +100,19 @@ def test_expired_claims_are_purged(database: Database) -> None:
 @pytest.mark.parametrize(("key", "body"), [(b"short", b"b" * 32), (KEY, b"short")], ids=["key", "body"])
 def test_hashes_have_32_bytes(database: Database, key: bytes, body: bytes) -> None:
     with pytest.raises(StorageUnavailable), database.write() as connection:
-        idempotency.claim(connection, key_hmac=key, body_hmac=body, score_id="s", now=NOW, expires_at=NOW)
+        idempotency.claim(connection, [ClaimRow(key, body, "s", timestamp(NOW))], NOW)
+
+
+@pytest.mark.parametrize("number", [3, 40])
+def test_of_many_claims_those_that_were_taken_are_named(database: Database, number: int) -> None:
+    keys = [bytes([n]) * 32 for n in range(number)]
+    later = timestamp(NOW + DAY)
+    with database.write() as connection:
+        taken = [ClaimRow(keys[1], b"b" * 32, "first", later)]
+        assert idempotency.claim(connection, taken, NOW) == set()
+    with database.write() as connection:
+        claims = [ClaimRow(key, b"b" * 32, f"second {n}", later) for n, key in enumerate(keys)]
+        assert idempotency.claim(connection, claims, NOW) == {keys[1]}
+    with database.read() as connection:
+        found = [idempotency.find(connection, key, NOW) for key in keys]
+    assert [one.score_id for one in found if one] == ["second 0", "first", *(f"second {n}" for n in range(2, number))]

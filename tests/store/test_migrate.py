@@ -56,7 +56,8 @@ def test_upgrade_downgrade_and_upgrade_again(empty_database_url: str, migrations
     assert migrate.current_revision(database) is None
     migrate.upgrade(database, migrations)
     made = tables(database)
-    assert made == {"audit_log", "audit_entry", "score", "score_log", "api_key", "idempotency"}
+    audit = {"audit_log", "audit_entry", "audit_tile", "audit_anchor"}
+    assert made == audit | {"score", "score_log", "score_retraction", "api_key", "idempotency"}
     migrate.downgrade(database, migrations)
     assert tables(database) == set()
     assert migrate.current_revision(database) is None
@@ -114,9 +115,9 @@ def test_check_names_nullability(postgresql_backend: Any) -> None:
 
 def test_an_old_schema_is_named(empty_database_url: str) -> None:
     database = Database(empty_database_url)
-    with pytest.raises(SchemaOutdated, match="revision none; this release needs 0001"):
+    with pytest.raises(SchemaOutdated, match="revision none; this release needs 0002"):
         migrate.require_current(database)
-    assert migrate.check(database) == ("The schema is at revision none; this release needs 0001.",)
+    assert migrate.check(database) == ("The schema is at revision none; this release needs 0002.",)
     database.close()
 
 

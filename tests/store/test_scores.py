@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.errors import Conflict, StorageUnavailable
 from service.store.engine import Database
-from service.store.scores import ListedScore, ScoreRow, find_score, insert_score, list_scores
+from service.store.scores import ListedScore, ScoreRow, find_score, insert_scores, list_scores
 
 AT = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
 Make = Callable[..., ScoreRow]
@@ -74,7 +74,7 @@ def test_a_withheld_score_has_no_number(database: Database, save: Save, make_row
 )  # fmt: skip
 def test_rows_that_cannot_be_are_refused(database: Database, make_row: Make, fields: dict[str, object]) -> None:
     with pytest.raises(StorageUnavailable), database.write() as connection:
-        insert_score(connection, make_row(**fields))
+        insert_scores(connection, [make_row(**fields)])
     assert listed(database) == []
 
 
@@ -82,7 +82,7 @@ def test_the_same_id_twice_is_an_error_and_not_a_loss(database: Database, save: 
     row = make_row()
     save(row)
     with pytest.raises(StorageUnavailable), database.write() as connection:
-        insert_score(connection, replace(row, subject_id="another"))
+        insert_scores(connection, [replace(row, subject_id="another")])
     assert len(listed(database)) == 1
 
 
@@ -92,7 +92,7 @@ def test_a_score_is_superseded_once(database: Database, save: Save, make_row: Ma
     save(first)
     save(second)
     with pytest.raises(Conflict), database.write() as connection:
-        insert_score(connection, third)
+        insert_scores(connection, [third])
     with database.read() as connection:
         found = [find_score(connection, row.score_id) for row in (first, second, third)]
     assert [None if one is None else one.superseded_by for one in found] == [second.score_id, None, None]

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.audit.committer import Committer, SilentObserver
+from service.audit.log import LogWriter
+from service.audit.note import Signer
 from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
@@ -29,8 +31,9 @@ def clock() -> Clock:
 def services(database: Database, clock: Clock) -> Iterator[Services]:
     """The services of a use case on a real database, without models."""
     storage = SqlLogStorage(database)
-    storage.open(site="test", now=clock.now)
-    committer = Committer(storage, SilentObserver())
+    writer = LogWriter(Signer.generate(), "test")
+    storage.open(writer, site="test", now=clock.now)
+    committer = Committer(storage, writer, SilentObserver())
     committer.start()
     yield Services(
         database=database,

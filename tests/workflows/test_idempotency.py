@@ -49,7 +49,8 @@ def test_a_running_key_is_held_until_its_request_ends() -> None:
 
 def claim(services: Services, ticket: Ticket) -> None:
     with services.database.write() as connection:
-        ticket.claim(connection, "0" * 36, services.clock(), services.idempotency_ttl)
+        row = ticket.claim("0" * 36, services.clock(), services.idempotency_ttl)
+        store.claim(connection, [row], services.clock())
 
 
 def test_another_body_is_refused_while_the_key_is_remembered(services: Services, clock: Any) -> None:

@@ -36,8 +36,11 @@ def test_a_forged_cursor_is_refused(inner: str) -> None:
 
 
 def test_the_answer_is_sent_as_it_is_stored_with_what_is_derived_behind_it() -> None:
-    sent = render(b'{"id":"x"}', 7, "y")
-    assert sent == b'{"id":"x","superseded_by":"y","retracted":null,"audit":{"index":7,"checkpoint":null}}'
+    sent = render(b'{"id":"x"}', 7, "a \u2014 b\n", "y")
+    assert (
+        sent
+        == b'{"id":"x","superseded_by":"y","retracted":null,"audit":{"index":7,"checkpoint":"a \xe2\x80\x94 b\\n"}}'
+    )
 
 
 def test_superseding_a_score_changes_its_tag() -> None:

@@ -2,12 +2,10 @@ import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import StorageUnavailable
-from service.workflows.services import in_thread, in_time, new_uuid7, utc_now
+from service.workflows.services import in_thread, new_uuid7, utc_now
 
 
 @given(st.integers(0, 2**36), st.integers(0, 2**74 - 1))
@@ -26,11 +24,6 @@ def test_later_ids_sort_behind_earlier_ones_and_repeats_differ() -> None:
 
 def test_the_clock_is_aware() -> None:
     assert utc_now().utcoffset() == timedelta(0)
-
-
-def test_a_caller_is_answered_although_the_database_is_silent() -> None:
-    with pytest.raises(StorageUnavailable):
-        asyncio.run(in_time(asyncio.sleep(60), patience_seconds=0.01))
 
 
 def test_what_is_done_in_time_is_answered() -> None:

@@ -1,0 +1,80 @@
+"""Wait for the committer on the event loop.
+
+The committer settles a whole batch at once, and so does the inbox: one call into the event loop for all the requests of
+a batch, and one timer for all that wait, instead of one of each for every request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from service.audit.committer import Outcome, Receipt
+from service.errors import StorageUnavailable
+
+PATIENCE_SECONDS = 12.0
+"""Longer than a submission may wait for its turn and its locks together, so that it is reached only by a hang."""
+
+LOOK_SECONDS = 1.0
+"""How often those who wait are looked after."""
+
+Waiting = asyncio.Future[Receipt]
+
+
+class LoopInbox:
+    """Futures of the running event loop; see `audit.committer.Inbox`. Whoever has waited for `patience_seconds` gets
+    StorageUnavailable: a caller is answered even where a database has stopped in the middle of a sentence."""
+
+    def __init__(self, patience_seconds: float = PATIENCE_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:
+        self._patience_seconds = patience_seconds
+        self._look_seconds = look_seconds
+        self._waiting: deque[tuple[Waiting, float]] = deque()
+        self._watched = False
+
+    def future(self) -> Waiting:
+        """A future of the running event loop."""
+        loop = asyncio.get_running_loop()
+        future: Waiting = loop.create_future()
+        self._waiting.append((future, loop.time() + self._patience_seconds))
+        if not self._watched:
+            self._watched = True
+            loop.call_later(self._look_seconds, self._look_after, loop)
+        return future
+
+    def begin(self, future: Waiting) -> bool:
+        """Whether the request still waits."""
+        return not future.cancelled()
+
+    def deliver(self, settled: Sequence[tuple[Waiting, Outcome]]) -> None:
+        """Set the futures in the event loop's own thread; a loop that has ended has nobody who waits."""
+        loop = settled[0][0].get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, settled)
+
+    def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        while self._waiting and (self._waiting[0][0].done() or self._waiting[0][1] <= now):
+            future, _ = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(too_slow())
+        self._watched = bool(self._waiting)
+        if self._watched:
+            loop.call_later(self._look_seconds, self._look_after, loop)
+
+
+def too_slow() -> StorageUnavailable:
+    """What a caller is told when the database does not answer."""
+    return StorageUnavailable(
+        "The database did not answer in time.", "Send the request again with the same Idempotency-Key."
+    )
+
+
+def _settle(settled: Sequence[tuple[Waiting, Outcome]]) -> None:
+    for future, outcome in settled:
+        if future.done():
+            continue  # whoever waited has given up; the record stands
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
