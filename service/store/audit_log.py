@@ -147,3 +147,8 @@ def _insert_head_unless_open(connection: WriteConnection, origin: str, now: date
         .returning(audit_log.c.log_id)
     )
     return connection.execute(statement).scalar_one_or_none()
+
+
+def find_generation(connection: ReadConnection) -> int | None:
+    """The registry generation of the open log, as far as it is committed; None where no log is open."""
+    return connection.select(select(audit_log.c.registry_generation).where(audit_log.c.state == "open")).scalar()

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.audit.entry import Entry, timestamp
-from service.errors import InputRejected, NotFound, Problem, ScopeMissing, Unauthenticated
+from service.errors import InputRejected, NotFound, Problem, Unauthenticated
 from service.store import keys as key_store
-from service.store.audit_log import SqlTransaction
+from service.store.audit_log import SqlTransaction, find_generation
 from service.store.engine import Database
 from service.store.keys import KeyRow
-from service.workflows.services import Services
+from service.workflows.key_cache import Caller
+from service.workflows.services import Services, in_thread
 
 SCOPES = (
     "scores:write",
@@ -35,23 +36,8 @@ SCOPES = (
 _KEY = re.compile(r"exo_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
 _NAME = re.compile(r"[ -~]{1,64}")
 
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is asking: the key's id and its scopes."""
-
-    key_id: str
-    scopes: frozenset[str]
-
-    @property
-    def actor(self) -> str:
-        """The actor of audit entries."""
-        return f"key:{self.key_id}"
-
-    def require(self, scope: str) -> None:
-        """Raise ScopeMissing unless the key has `scope`; `admin` is a scope of its own and implies no other."""
-        if scope not in self.scopes:
-            raise ScopeMissing(f"The API key lacks the scope {scope}.", "Use a key with that scope.")
+NO_GENERATION = -1
+"""The generation where no log is open: older than every log's."""
 
 
 def authenticate(services: Services, presented: str | None) -> Caller:
@@ -60,10 +46,28 @@ def authenticate(services: Services, presented: str | None) -> Caller:
     if match is None:
         raise _unauthenticated()
     with services.database.read() as connection:
+        # The generation first: a key that is revoked after this was read is in force under an older generation only.
+        generation = find_generation(connection)
         row = key_store.find_key_by_secret(connection, keyed_hash(services.pepper, "api-key", match[0].encode()))
     if row is None or row.revoked_at is not None:
         raise _unauthenticated()
-    return Caller(row.key_id, row.scopes)
+    return Caller(row.key_id, row.scopes, NO_GENERATION if generation is None else generation)
+
+
+async def recent_caller(services: Services, presented: str | None) -> Caller:
+    """As `authenticate`, but the database may have been asked up to two seconds ago: only for what is written under the
+    head lock, see `key_cache`."""
+    key = presented or ""
+    caller = services.keys.find(key)
+    if caller is None:
+        asked_at = services.keys.clock()
+        try:
+            caller = await in_thread(authenticate, services, key)
+        except Unauthenticated:
+            services.keys.drop(key)
+            raise
+        services.keys.remember(key, caller, asked_at)
+    return caller
 
 
 def create_key(

@@ -26,7 +26,7 @@ from service.store import scores
 from service.store.audit_log import SqlTransaction
 from service.store.scores import ScoreRow, StoredScore
 from service.workflows.idempotency import IdempotencyLost, Ticket, running, stored_under
-from service.workflows.keys import Caller
+from service.workflows.key_cache import Caller
 from service.workflows.services import Services, in_thread, in_time, new_uuid7
 
 LARGE_BODY_BYTES = 32 * 1024

@@ -18,6 +18,7 @@ from service.errors import StorageUnavailable
 from service.registry.active import ActiveSlot
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
+from service.workflows.key_cache import KeyCache
 
 T = TypeVar("T")
 
@@ -71,3 +72,4 @@ class Services:
     clock: Callable[[], datetime] = utc_now
     new_salt: Callable[[], bytes] = lambda: secrets.token_bytes(32)
     in_flight: set[bytes] = field(default_factory=set)
+    keys: KeyCache = field(default_factory=KeyCache)
