@@ -15,6 +15,7 @@ from service.domain.example import example_request
 from service.errors import Problem, UnsafeConfiguration
 from service.registry.active import ActiveModels, ModelVersion
 from service.settings import Settings
+from service.telemetry import LINES
 from service.terminal import RESEARCH_USE, announce
 
 EXAMPLE_MODEL = "tb-exosomal-mirna"
@@ -40,6 +41,11 @@ class AnnouncingServer(uvicorn.Server):
             announce("Score a synthetic example (drawn from the model's reference distribution, no person's values):\n")
             announce("  " + curl_line(self._settings, origin_of(host, port)) + "\n")
         announce("Ready. Stop with Ctrl-C.")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as usual; the signal that asked for it ends the process in the end, so no log line may wait any more."""
+        LINES.write_at_once()
+        await super().shutdown(sockets=sockets)
 
 
 def run(settings: Settings, host: str, port: int) -> int:
