@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from service.api.access_log import new_uuid4
+from service.api.access_log import AccessLog, new_uuid4
 from service.api.front import Front
 from service.api.problems import install_problem_handlers
+from service.api.routes_scores import plain_routes
 
 Server = Any
 Request = dict[str, Any]
@@ -127,14 +128,17 @@ def test_a_revoked_key_sees_no_replay_and_soon_nothing_else(
         assert client.post("/v1/scores", json={}).status_code == 401
 
 
-def test_a_defect_is_answered_as_everywhere() -> None:
+@pytest.mark.parametrize("mounted_at", ["", "/x"])
+def test_a_defect_is_answered_as_everywhere_also_under_a_prefix(mounted_at: str) -> None:
     app = Front()  # without its services
+    app.router.routes.extend(plain_routes)
     install_problem_handlers(app)
+    app.add_middleware(AccessLog)
 
     async def post() -> httpx.Response:
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, root_path=mounted_at)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.post("/v1/scores", json={"subject": {"id": "S-104"}})
+            return await client.post(f"{mounted_at}/v1/scores", json={"subject": {"id": "S-104"}})
 
     response = asyncio.run(post())
     assert (response.status_code, response.json()["code"]) == (500, "internal_error")
