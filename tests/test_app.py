@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from service.audit.note import Signer
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
