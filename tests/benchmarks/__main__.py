@@ -10,9 +10,15 @@ import platform
 import sys
 from os import cpu_count
 
-from tests.benchmarks import load, scorer, start_up
+from tests.benchmarks import growth, load, scorer, start_up, verify_speed
 
-BENCHMARKS = {"start_up": start_up.main, "scorer": scorer.main, "load": load.main}
+BENCHMARKS = {
+    "start_up": start_up.main,
+    "scorer": scorer.main,
+    "load": load.main,
+    "growth": growth.main,
+    "verify_speed": verify_speed.main,
+}
 
 name, *options = sys.argv[1:] or [""]
 if name:

@@ -45,6 +45,16 @@ def count(database_url: str) -> Rows:
         database.close()
 
 
+def claimed_size(database_url: str) -> int:
+    """Entries of all logs, as their heads claim."""
+    database = Database(database_url)
+    try:
+        with database.read() as connection:
+            return int(connection.select(select(func.sum(audit_log.c.size))).scalar_one())
+    finally:
+        database.close()
+
+
 @dataclass(slots=True)
 class Ledger:
     """Answers acknowledged by one server since the ledger was opened, and how many may have gone uncounted."""

@@ -29,6 +29,7 @@ from tests.benchmarks.servers import PRODUCT, YARDSTICKS, Databases, Server, exa
 
 CONNECTIONS = (1, 16, 64)
 WARM_UP_SECONDS = 1
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,21 @@ def measure(
             names = [name for name, connections in plan if connections == count]
             shift = turn % len(names)
             for name in names[shift:] + names[:shift]:
-                samples.append(_sample(servers[name], ledgers.get(name), folder, turn, count, seconds))
+                samples.append(_calmest(servers[name], ledgers.get(name), folder, turn, count, seconds))
                 print(report.line(samples[-1]), flush=True)
     return samples
+
+
+def _calmest(
+    server: Server, ledger: Ledger | None, folder: Path, turn: int, connections: int, seconds: float
+) -> Sample:
+    """A sample that others did not disturb, or else the least disturbed of a few; its own speed plays no part."""
+    tried = []
+    for _ in range(TRIES):
+        tried.append(_sample(server, ledger, folder, turn, connections, seconds))
+        if tried[-1].foreign <= report.FOREIGN:
+            break
+    return min(tried, key=lambda sample: sample.foreign)
 
 
 def _sample(server: Server, ledger: Ledger | None, folder: Path, turn: int, connections: int, seconds: float) -> Sample:

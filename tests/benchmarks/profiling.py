@@ -8,6 +8,9 @@ how a thread divides its time. Their product is the table: sampling alone would 
 the holder of Python's lock starves the threads that often give it away. `self` is time with a function on top of the
 stack, C code that it calls included, because py-spy sees Python frames. `own` charges each sample to the room nearest
 to the top that is not the standard library, and adds up to the whole; `inclusive` counts any frame of the room.
+
+What leans one way: a thread that could run but has no core looks busy where it woke up, so with several threads on one
+core the event loop and a driver's wait come out too large, and everything else of that thread a little too small.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ def opened(name: str, folder: Path, databases: Databases, answer: Path | None = 
 
 
 def serve(name: str, folder: Path, database_url: str) -> Server:
-    """The product on a migrated database, with a home of its own and the example request it prints."""
+    """The product on a migrated database, with the home `home-NAME` and the example request it prints. Served again
+    from the same folder under the same name, it finds its keys."""
     home = folder / f"home-{name}"
     environment = clean_environment(home) | {"EXOSCORE_DATABASE_URL": database_url}
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]

@@ -42,11 +42,13 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go, with which key and body."""
+    """Where requests go, with which key and body, and by which method to which path."""
 
     origin: str
     key: str
     body: bytes
+    method: str = "POST"
+    path: str = "/v1/scores"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,15 @@ def run(target: Target, folder: Path, *, connections: int, seconds: float, ids: 
 
 def _request(target: Target) -> tuple[bytes, bytes]:
     """The request's bytes before and after the running number of its key."""
-    head = (
-        f"POST /v1/scores HTTP/1.1\r\nHost: {urlsplit(target.origin).netloc}\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {target.key}\r\nContent-Length: {len(target.body)}\r\n"
-        f"Idempotency-Key: {secrets.token_hex(8)}-"
+    lines = (
+        f"{target.method} {target.path} HTTP/1.1",
+        f"Host: {urlsplit(target.origin).netloc}",
+        "Content-Type: application/json",
+        f"Authorization: Bearer {target.key}",
+        f"Content-Length: {len(target.body)}",
+        f"Idempotency-Key: {secrets.token_hex(8)}-",
     )
+    head = "\r\n".join(lines)
     return head.encode(), b"\r\n\r\n" + target.body
 
 
