@@ -33,8 +33,8 @@ lint: $(VENV)/.dev ## style, types and import direction
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## measurements, never part of the suite
-	$(BIN)/python -m tests.benchmarks
+bench: $(VENV)/.dev ## measurements, never part of the suite; BENCH="load --quick" runs one
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 lock: ## renew both locks (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
