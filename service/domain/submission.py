@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from service.domain.panel import Panel
 
@@ -42,8 +43,7 @@ class QualityMeasure:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class PanelInput:
+class PanelInput(NamedTuple):
     """One column of the matrix that is scored; `input` is "analyte" or "covariate".
 
     `value` in `unit` is what was submitted; where a rule of the model supplied the value, `substituted` is True and
