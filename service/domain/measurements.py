@@ -102,7 +102,8 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
         expected = None
         if analyte is not None:
             expected = wanted.get(analyte.accession)
-            _check_place(analyte, index, first, panel is None or expected is not None, found)
+            if first.setdefault(analyte.accession, index) != index or (expected is None and panel is not None):
+                _refuse_place(analyte.accession, index, first[analyte.accession], found)
         elif text is not INVALID:
             offered |= {candidate.accession for candidate in _refuse_name(text, f"{pointer}/analyte", found)}
         result = _read_result(row, pointer, expected, found)
@@ -115,18 +116,15 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
     return inputs
 
 
-def _check_place(analyte: Analyte, index: int, first: dict[str, int], wanted: bool, found: Findings) -> None:
+def _refuse_place(accession: str, index: int, earlier: int, found: Findings) -> None:
     """Notes an analyte that came before or is not wanted by the panel."""
-    accession = analyte.accession
-    earlier = first.setdefault(accession, index)
+    pointer = f"/measurements/{index}/analyte"
     if earlier != index:
         message = f"The analyte was named before, by /measurements/{earlier}."
-        remedy = "Send one measurement for each analyte."
-        found.add(f"/measurements/{index}/analyte", "duplicate_analyte", message, remedy, accession)
-    elif not wanted:
+        found.add(pointer, "duplicate_analyte", message, "Send one measurement for each analyte.", accession)
+    else:
         message = "The analyte is not part of the model's panel."
-        remedy = "Leave it out, or use another model."
-        found.add(f"/measurements/{index}/analyte", "analyte_not_in_panel", message, remedy, accession)
+        found.add(pointer, "analyte_not_in_panel", message, "Leave it out, or use another model.", accession)
 
 
 def _read_omitted(analyte: PanelAnalyte, inputs: dict[str, PanelInput], found: Findings) -> None:
@@ -141,6 +139,16 @@ def _read_omitted(analyte: PanelAnalyte, inputs: dict[str, PanelInput], found: F
 
 
 def _read_result(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None, found: Findings) -> PanelInput | None:
+    value = row.get("value")
+    if (
+        analyte is not None
+        and type(value) is float
+        and row.get("unit") == analyte.unit
+        and row.keys().isdisjoint({"comparator", "absent"})
+        and analyte.measures(value)
+    ):
+        # The usual row: nothing to convert and nothing to decide.
+        return PanelInput("analyte", analyte.accession, analyte.name, value, analyte.unit, value)
     if "absent" in row:
         return _read_absent(row, pointer, analyte, found)
     if "value" not in row:

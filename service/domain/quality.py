@@ -19,6 +19,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from service.domain.measures import (
     ABSORBANCE_414,
@@ -57,8 +58,7 @@ class Direction(StrEnum):
         return "lower" if self is Direction.LOW else "higher"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One check. `observed` and `limit` share the gate's unit; `limit` is the one passed or broken."""
 
     code: str
@@ -68,8 +68,7 @@ class Check:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(NamedTuple):
     """All checks of a submission and what they come to."""
 
     verdict: Verdict

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt}
 
@@ -29,8 +29,7 @@ class Category:
         return bool(_HOLDS[self.comparator](value, self.cut_point))
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """One score. `kind` is `probability` or `index`; `link` is `logit` or `identity`; `interval` is None where the
     version locks no covariance; `raw` is the value before a named calibration step, else None.
 
@@ -56,7 +55,10 @@ class Score:
 
 def find_category(value: float, categories: Sequence[Category]) -> Category | None:
     """The first category that holds, in the order of the version; None where none does or the version has none."""
-    return next((category for category in categories if category.holds(value)), None)
+    for category in categories:
+        if category.holds(value):
+            return category
+    return None
 
 
 def display(value: float, digits: int = 3) -> str:

@@ -110,7 +110,7 @@ class Text(Leaf):
         if not self.low <= len(value) <= self.high:
             message = f"The text is shorter than {self.low} or longer than {self.high} characters."
             raise Wrong("wrong_length", message, f"Send {self.wanted}.")
-        if self._matches(value) is None or _has_surrogate(value):
+        if self._matches(value) is None or not (value.isascii() or _is_whole(value)):
             raise Wrong("wrong_format", "The text is not in the form expected here.", f"Send {self.wanted}.")
         return value
 
@@ -149,12 +149,7 @@ class Number(Leaf):
 
     def check(self, value: object) -> float:
         """The nearest double (an int where `whole`)."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Wrong("wrong_type", "The value is not a JSON number.", f"Send {self._kind}, unquoted.")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
+        number = value if type(value) is float else self._double(value)
         if not math.isfinite(number):
             raise Wrong("not_finite", "The value is not a finite number.", f"Send {self._kind}.")
         if self.whole and not number.is_integer():
@@ -163,6 +158,14 @@ class Number(Leaf):
             remedy = f"Send {self._kind} from {self.bounds[0]:.12g} to {self.bounds[1]:.12g}."
             raise Wrong("out_of_range", "The value is outside its possible limits.", remedy)
         return int(number) if self.whole else number
+
+    def _double(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Wrong("wrong_type", "The value is not a JSON number.", f"Send {self._kind}, unquoted.")
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
 
     @property
     def _kind(self) -> str:
@@ -174,8 +177,8 @@ class Number(Leaf):
         return kind if self.bounds is None else {**kind, "minimum": self.bounds[0], "maximum": self.bounds[1]}
 
 
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"

@@ -116,23 +116,12 @@ def _check_times(specimen: Any, now: datetime, found: Findings) -> None:
 def _submission(
     read: dict[str, Any], panel: Panel, inputs: tuple[PanelInput, ...], quality: tuple[QualityMeasure, ...]
 ) -> Submission:
-    subject, specimen = read["subject"], read["specimen"]
     replaces = read.get("replaces")
     return Submission(
         model=read["model"],
         panel=panel,
-        subject=Subject(subject["id"], subject["age_years"], subject["sex"]),
-        specimen=Specimen(
-            id=specimen["id"],
-            type=specimen["type"],
-            collected_at=specimen["collected_at"],
-            received_at=specimen.get("received_at"),
-            anticoagulant=specimen.get("anticoagulant"),
-            isolation=specimen.get("isolation"),
-            processing_delay_minutes=specimen.get("processing_delay_minutes"),
-            freeze_thaw_cycles=specimen.get("freeze_thaw_cycles"),
-            volume_ul=specimen.get("volume_ul"),
-        ),
+        subject=Subject(**read["subject"]),
+        specimen=Specimen(**read["specimen"]),
         inputs=inputs,
         quality=quality,
         replaces=None if replaces is None else replaces.lower(),
