@@ -15,7 +15,7 @@ from service.domain.units import accepted_units, convert, convertible
 def read_covariates(rows: tuple[Any, ...], panel: Panel | None, found: Findings) -> dict[str, PanelInput]:
     """Inputs by covariate name, in the panel's units. A version locks no value for a covariate, so none may be missing:
     the matrix has a column for each, whether the manifest calls it required or not."""
-    wanted = {} if panel is None else {covariate.name: covariate for covariate in panel.covariates}
+    wanted = {} if panel is None else panel.covariate_of
     inputs: dict[str, PanelInput] = {}
     first: dict[str, int] = {}
     for index, row in enumerate(rows):
@@ -109,7 +109,7 @@ def _read_analyte(row: dict[str, Any], pointer: str, found: Findings) -> tuple[s
         return None, False
     if row["analyte"] is INVALID:
         return None, False
-    analyte, _ = find_analyte(row["analyte"], pointer, found)
+    analyte = find_analyte(row["analyte"], pointer, found)
     return (None, False) if analyte is None else (analyte.accession, True)
 
 
