@@ -45,9 +45,9 @@ def test_an_answer_says_what_was_sent_what_was_used_and_what_it_adds(submission:
     assert document["status"] == "indeterminate"
     assert document["model"] == MODEL._asdict()
     contributions = document["contributions"]
-    assert [list(item) for item in contributions] == [
-        ["input", "code", "name", "value", "unit", "used", "term"]
-    ] * len(submission.inputs)
+    assert [list(item) for item in contributions] == [["input", "code", "name", "value", "unit", "used", "term"]] * len(
+        submission.inputs
+    )
     for item, sent in zip(contributions, submission.inputs, strict=True):
         expected = {**sent._asdict(), "term": sent.used / 3}
         del expected["substituted"]
