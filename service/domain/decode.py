@@ -32,7 +32,7 @@ class _Repeated(dict[str, Any]):
 def decode(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`; `MalformedBody` otherwise."""
     document = _decode_quickly(body)
-    return _decode_strictly(body) if document is None else document
+    return decode_strictly(body) if document is None else document
 
 
 def _decode_quickly(body: bytes) -> dict[str, Any] | None:
@@ -47,7 +47,8 @@ def _decode_quickly(body: bytes) -> dict[str, Any] | None:
     return document if same and isinstance(document, dict) else None
 
 
-def _decode_strictly(body: bytes) -> dict[str, Any]:
+def decode_strictly(body: bytes) -> dict[str, Any]:
+    """As `decode`, by the strict parser alone."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.domain.measurements import check_unit, find_analyte, named
+from service.domain.analytes import catalogue
+from service.domain.measurements import check_unit, named, refuse_name
 from service.domain.measures import MEASURES, Measure
 from service.domain.panel import Panel, PanelCovariate
 from service.domain.shape import INVALID, Findings
@@ -109,8 +110,11 @@ def _read_analyte(row: dict[str, Any], pointer: str, found: Findings) -> tuple[s
         return None, False
     if row["analyte"] is INVALID:
         return None, False
-    analyte = find_analyte(row["analyte"], pointer, found)
-    return (None, False) if analyte is None else (analyte.accession, True)
+    analyte = catalogue().find(row["analyte"])
+    if analyte is None:
+        refuse_name(row["analyte"], pointer, found)
+        return None, False
+    return analyte.accession, True
 
 
 def _read_measure(row: dict[str, Any], pointer: str, found: Findings) -> float | None:

@@ -22,6 +22,7 @@ from service.domain.shape import INVALID, Findings
 from service.domain.submission import PanelInput
 from service.domain.units import UnknownUnit, accepted_units, convert, convertible, parse_unit
 
+_PLAIN = ("analyte", "value", "unit")
 _SHOWN = 12  # a remedy names at most so many candidates or units
 
 
@@ -46,16 +47,8 @@ def named(labels: tuple[str, ...]) -> str:
     return "; ".join(labels[:_SHOWN]) + more
 
 
-def find_analyte(text: str, pointer: str, found: Findings) -> Analyte | None:
-    """The analyte `text` names, or None with a problem noted."""
-    analyte = catalogue().find(text)
-    if analyte is None:
-        _refuse_name(text, pointer, found)
-    return analyte
-
-
-def _refuse_name(text: str, pointer: str, found: Findings) -> tuple[Analyte, ...]:
-    """Notes that `text` names no analyte; what it may have meant."""
+def refuse_name(text: str, pointer: str, found: Findings) -> tuple[Analyte, ...]:
+    """Notes that `text`, at `pointer`, names no analyte; what it may have meant."""
     candidates = catalogue().candidates(text)
     if not candidates:
         message = "The name is not in the catalogue of analytes."
@@ -96,7 +89,6 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
     for index, row in enumerate(rows):
         if row is INVALID:
             continue
-        pointer = f"/measurements/{index}"
         text = row["analyte"]
         analyte = names.find(text)
         expected = None
@@ -105,8 +97,8 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
             if first.setdefault(analyte.accession, index) != index or (expected is None and panel is not None):
                 _refuse_place(analyte.accession, index, first[analyte.accession], found)
         elif text is not INVALID:
-            offered |= {candidate.accession for candidate in _refuse_name(text, f"{pointer}/analyte", found)}
-        result = _read_result(row, pointer, expected, found)
+            offered |= {candidate.accession for candidate in refuse_name(text, f"/measurements/{index}/analyte", found)}
+        result = _read_plain(row, expected) or _read_result(row, f"/measurements/{index}", expected, found)
         if result is not None:
             inputs[result.code] = result
     for accession, expected in wanted.items():
@@ -138,17 +130,17 @@ def _read_omitted(analyte: PanelAnalyte, inputs: dict[str, PanelInput], found: F
         inputs[analyte.accession] = result
 
 
-def _read_result(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None, found: Findings) -> PanelInput | None:
+def _read_plain(row: dict[str, Any], analyte: PanelAnalyte | None) -> PanelInput | None:
+    """The input of the usual row, of which nothing has to be converted, decided or said; else None."""
+    if analyte is None or len(row) != len(_PLAIN) or row.get("unit") != analyte.unit:
+        return None
     value = row.get("value")
-    if (
-        analyte is not None
-        and type(value) is float
-        and row.get("unit") == analyte.unit
-        and row.keys().isdisjoint({"comparator", "absent"})
-        and analyte.measures(value)
-    ):
-        # The usual row: nothing to convert and nothing to decide.
-        return PanelInput("analyte", analyte.accession, analyte.name, value, analyte.unit, value)
+    if value is None or value is INVALID or not analyte.measures(value):
+        return None
+    return PanelInput("analyte", analyte.accession, analyte.name, value, analyte.unit, value)
+
+
+def _read_result(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None, found: Findings) -> PanelInput | None:
     if "absent" in row:
         return _read_absent(row, pointer, analyte, found)
     if "value" not in row:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from service.errors import Problem
@@ -92,16 +93,21 @@ class Leaf(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Text(Leaf):
-    """A string of `low` to `high` characters that matches `pattern` as a whole; `wanted` says so in words."""
+    """A string of `low` to `high` characters that matches `pattern` as a whole; `wanted` says so in words.
+
+    A `recurring` one comes again and again, as names and units do, and is not matched anew each time.
+    """
 
     pattern: str
     wanted: str
     high: int = 128
     low: int = 1
+    recurring: bool = False
     _matches: Callable[[str], object] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_matches", re.compile(self.pattern).fullmatch)
+        matches = re.compile(self.pattern).fullmatch
+        object.__setattr__(self, "_matches", lru_cache(maxsize=4096)(matches) if self.recurring else matches)
 
     def check(self, value: object) -> str:
         """The string itself. A lone surrogate cannot be stored or hashed as UTF-8, so it is refused here."""
