@@ -114,7 +114,7 @@ def test_names_without_white_space_and_plus(name: str) -> None:
         lambda n: SIGNER.sign(n, "text\n"),
         lambda n: parse_vkey(VKEY.replace("PeterNeumann", n)),
     ):
-        with pytest.raises(ValueError, match="name|key id"):
+        with pytest.raises(ValueError, match=r"name|key id"):
             call(name)
 
 
