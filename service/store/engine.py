@@ -216,14 +216,16 @@ class Database:
 
     @contextmanager
     def _ended_pipeline(self, connection: WriteConnection) -> Iterator[None]:
-        """End the pipeline before the transaction is rolled back, and close the connection that failed: what the driver
-        thinks of it is not to be relied on any more."""
+        """Where a transaction fails, end its pipeline and roll it back in the driver, because SQLAlchemy does not do so
+        after a COMMIT that failed; a connection that cannot even do this is not used again."""
         try:
             yield
-        except BaseException as error:
-            with suppress(self._writer.dialect.loaded_dbapi.Error):
-                connection.leave_pipeline()
-            if isinstance(error, (SystemFault, SQLAlchemyError, self._writer.dialect.loaded_dbapi.Error)):
+        except BaseException:
+            try:
+                with suppress(self._writer.dialect.loaded_dbapi.Error):
+                    connection.leave_pipeline()
+                connection.sqlalchemy.connection.rollback()
+            except (SQLAlchemyError, self._writer.dialect.loaded_dbapi.Error):
                 connection.sqlalchemy.invalidate()
             raise
 
