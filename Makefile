@@ -33,8 +33,8 @@ lint: $(VENV)/.dev ## style, types and import direction
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## measurements, never part of the suite
-	$(BIN)/python -m tests.benchmarks
+bench: $(VENV)/.dev ## measurements, never part of the suite; BENCH="load --quick" runs one
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 soak: $(VENV)/.dev ## the faults of the suite for hours: 200 killed servers, a database that stops again and again
 	SOAK=1 $(BIN)/python -m pytest tests/crash tests/properties/test_log_machine.py $(PYTEST_ARGS)

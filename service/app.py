@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from service import __version__, home
 from service.api import openapi, routes_health, routes_models, routes_scores
 from service.api.access_log import AccessLog
+from service.api.front import Front
 from service.api.problems import install_problem_handlers
 from service.audit.committer import Batch, Committer
 from service.audit.log import CLOCK_TOLERANCE, LogWriter
@@ -112,7 +113,7 @@ def close_services(services: Services) -> None:
     services.database.close()
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> Front:
     """The application, ready to be served; its services are closed when it shuts down."""
     services = open_services(settings, serving=True)
 
@@ -123,7 +124,7 @@ def create_app(settings: Settings) -> FastAPI:
         purging.cancel()
         close_services(services)
 
-    app = FastAPI(
+    app = Front(
         title="ExoScore",
         version=__version__,
         lifespan=lifespan,
@@ -131,6 +132,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None if settings.production else "/docs",
         redoc_url=None,
         redirect_slashes=False,
+        # It would send spans with paths and errors wherever OTEL_* variables point, past the allow-list of the logs.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
     app.router.routes.extend(routes_scores.plain_routes)

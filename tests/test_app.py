@@ -12,17 +12,20 @@ from typing import Any
 
 import pytest
 
+from service.audit.note import Signer
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
 def production(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """Settings that production mode accepts."""
-    secrets = {name: tmp_path / name for name in ("PEPPER", "SIGNING_KEY")}
-    for path in secrets.values():
-        path.write_bytes(b"0123456789abcdef" * 2)
-        path.chmod(0o600)
-    return environment | {"EXOSCORE_ENV": "production"} | {f"EXOSCORE_{n}_FILE": str(p) for n, p in secrets.items()}
+    secrets = {"PEPPER": b"0123456789abcdef" * 2, "SIGNING_KEY": Signer.generate().pem()}
+    for name, secret in secrets.items():
+        (tmp_path / name).write_bytes(secret)
+        (tmp_path / name).chmod(0o600)
+    files = {f"EXOSCORE_{name}_FILE": str(tmp_path / name) for name in secrets}
+    return environment | {"EXOSCORE_ENV": "production"} | files
 
 
 def test_production_without_an_approved_version_answers_503(

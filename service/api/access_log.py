@@ -6,14 +6,14 @@ breaks cancellation and context.
 
 from __future__ import annotations
 
-import time
-import uuid
+import os
+from time import perf_counter
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.telemetry import log_event
+from service.telemetry import log_request
 
 UNMATCHED = "unmatched"
 CLIENT_GONE = 499
@@ -31,14 +31,14 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["request_id"] = str(uuid.uuid4())
-        started, status = time.perf_counter(), 500
+        request_id = state["request_id"] = new_uuid4(os.urandom(16))
+        started, status = perf_counter(), 500
 
         async def observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", state["request_id"].encode())]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -47,13 +47,20 @@ class AccessLog:
             # Nobody is left to read it, but the server wants every request answered; nothing was stored.
             await Response(status_code=CLIENT_GONE)(scope, receive, observed)
         finally:
-            log_event(
-                "request",
-                request_id=state["request_id"],
-                method=scope["method"] if scope["method"].isalpha() else "INVALID",
+            method = scope["method"]
+            log_request(
+                request_id=request_id,
+                method=method if method.isalpha() and method.isascii() else "INVALID",
                 route=state.get("route") or getattr(scope.get("route"), "path", UNMATCHED),
                 status=status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 3),
+                duration_ms=round((perf_counter() - started) * 1000, 3),
                 actor=state.get("actor"),
                 code=state.get("code"),
             )
+
+
+def new_uuid4(random: bytes) -> str:
+    """The text of the UUID version 4 (RFC 9562, section 5.4) made of 16 random bytes; the six fixed bits are set."""
+    text = random.hex()
+    variant = "89ab"[random[8] >> 6]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from service.errors import InputRejected, NotFound, Problem, ServiceError, SystemFault, Unauthenticated
 from service.telemetry import log_event
@@ -50,8 +51,8 @@ class MethodNotAllowed(InputRejected):
     title = "The route does not know this method"
 
 
-def problem_response(request: Request, error: ServiceError) -> Response:
-    """The answer for one error, with every problem it holds."""
+def problem_response(scope: Scope, error: ServiceError) -> Response:
+    """The answer for one error, with every problem it holds; its code is left in the request's state for the log."""
     headers = {}
     retry_after = error.retry_after if isinstance(error, SystemFault) else None
     if retry_after is not None:
@@ -63,11 +64,11 @@ def problem_response(request: Request, error: ServiceError) -> Response:
         "title": error.title,
         "status": error.http_status,
         "detail": f"{error.message} {error.remedy}".strip(),
-        "instance": f"urn:uuid:{request.state.request_id}",
+        "instance": f"urn:uuid:{scope['state']['request_id']}",
         "code": error.code,
         "errors": [_problem(problem) for problem in _shown(error)],
     }
-    request.state.code = error.code
+    scope["state"]["code"] = error.code
     return Response(json.dumps(body), error.http_status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -76,7 +77,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, answer_defect)
 
 
 def _shown(error: ServiceError) -> tuple[Problem, ...]:
@@ -103,7 +104,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
 async def _service_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ServiceError):
         raise TypeError("registered for ServiceError alone")
-    return problem_response(request, error)
+    return problem_response(request.scope, error)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
@@ -116,13 +117,13 @@ async def _validation_error(request: Request, error: Exception) -> Response:
         if code in ("unknown_field", "malformed_body"):
             location = location[:-1]
         problems.append(Problem("".join(f"/{part}" for part in location), code, message, remedy))
-    return problem_response(request, InputRejected("The request is not valid.", problems=problems))
+    return problem_response(request.scope, InputRejected("The request is not valid.", problems=problems))
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError("registered for HTTPException alone")
-    response = problem_response(request, _routing_error(error.status_code))
+    response = problem_response(request.scope, _routing_error(error.status_code))
     response.headers.update(error.headers or {})
     return response
 
@@ -132,7 +133,8 @@ def _routing_error(status: int) -> ServiceError:
     return kind(kind.title + ".", "See /openapi.json for the routes and their methods.")
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def answer_defect(request: Request, error: Exception) -> Response:
+    """500 for an error nobody expected; the log gets its type and place, never its text."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -144,7 +146,9 @@ async def _unexpected(request: Request, error: Exception) -> Response:
         error_type=type(error).__name__,
         location=location,
     )
-    response = problem_response(request, InternalError("The service met a defect of its own.", "Report the instance."))
+    response = problem_response(
+        request.scope, InternalError("The service met a defect of its own.", "Report the instance.")
+    )
     # The framework answers this one outside of every layer of ours, the access log included.
     response.headers["X-Request-Id"] = request.state.request_id
     return response

@@ -11,7 +11,7 @@ from service.api.openapi import problems_of
 from service.api.schemas import ModelDetail, ModelPage, VersionDetail
 from service.api.security import requires, services_of
 from service.workflows import read_models
-from service.workflows.keys import Caller
+from service.workflows.key_cache import Caller
 
 router = APIRouter(tags=["models"])
 Reader = Annotated[Caller, Depends(requires("models:read"))]

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
-from service.workflows.keys import Caller, authenticate
+from service.api.headers import bearer_key, headers_of
+from service.workflows.key_cache import Caller
+from service.workflows.keys import authenticate
 from service.workflows.services import Services, in_thread
 
 
@@ -18,8 +20,7 @@ def services_of(request: Request) -> Services:
 
 async def caller_with(request: Request, scope: str) -> Caller:
     """The caller of a request; raises Unauthenticated, or ScopeMissing where the key lacks `scope`."""
-    kind, _, key = request.headers.get("authorization", "").partition(" ")
-    presented = key.strip() if kind.lower() == "bearer" else None
+    presented = bearer_key(headers_of(request.scope))
     caller = await in_thread(authenticate, services_of(request), presented)
     request.state.actor = caller.actor
     caller.require(scope)

@@ -10,16 +10,16 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from service.audit.entry import Entry, canonical_json, commitment, timestamp
 from service.audit.log import Place
-from service.errors import InputRejected, NotFound, Problem, ScopeMissing, Unauthenticated
+from service.errors import InputRejected, NotFound, Problem, Unauthenticated
 from service.store import keys as key_store
 from service.store.audit_log import SqlTransaction, find_generation
 from service.store.engine import Database
 from service.store.keys import KeyRow
-from service.workflows.services import Services
+from service.workflows.key_cache import Caller
+from service.workflows.services import Services, in_thread
 
 SCOPES = (
     "scores:write",
@@ -36,32 +36,13 @@ _KEY = re.compile(r"exo_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
 _NAME = re.compile(r"[ -~]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is asking: the key's id, its scopes, and the registry generation under which both were looked up."""
-
-    key_id: str
-    scopes: frozenset[str]
-    generation: int
-
-    @property
-    def actor(self) -> str:
-        """The actor of audit entries."""
-        return f"key:{self.key_id}"
-
-    def require(self, scope: str) -> None:
-        """Raise ScopeMissing unless the key has `scope`; `admin` is a scope of its own and implies no other."""
-        if scope not in self.scopes:
-            raise ScopeMissing(f"The API key lacks the scope {scope}.", "Use a key with that scope.")
-
-
 def authenticate(services: Services, presented: str | None) -> Caller:
     """The caller behind a presented key; raises Unauthenticated. Reads the database, so a revocation holds at once."""
     match = _KEY.fullmatch(presented or "")
     if match is None:
         raise _unauthenticated()
     with services.database.read() as connection:
-        # First, so that a revocation in between makes the generation too old and not the key too young.
+        # The generation first: a key that is revoked after this was read is in force under an older generation only.
         generation = find_generation(connection)
         row = key_store.find_key_by_secret(connection, keyed_hash(services.pepper, "api-key", match[0].encode()))
     return _caller(row, generation)
@@ -79,6 +60,22 @@ def _caller(row: KeyRow | None, generation: int) -> Caller:
     if row is None or row.revoked_at is not None:
         raise _unauthenticated()
     return Caller(row.key_id, row.scopes, generation)
+
+
+async def recent_caller(services: Services, presented: str | None) -> Caller:
+    """As `authenticate`, but the database may have been asked up to two seconds ago: only for what is written under the
+    head lock, see `key_cache`."""
+    key = presented or ""
+    caller = services.keys.find(key)
+    if caller is None:
+        asked_at = services.keys.clock()
+        try:
+            caller = await in_thread(authenticate, services, key)
+        except Unauthenticated:
+            services.keys.drop(key)
+            raise
+        services.keys.remember(key, caller, asked_at)
+    return caller
 
 
 def create_key(

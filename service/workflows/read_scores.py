@@ -12,6 +12,8 @@ import json
 import re
 from typing import Any
 
+import orjson
+
 from service.audit.entry import commitment
 from service.domain.score_query import ScoreQuery
 from service.errors import InputRejected, NotFound, Problem, RecordDamaged
@@ -71,7 +73,7 @@ def list_scores(services: Services, query: ScoreQuery) -> dict[str, Any]:
 def render(answer: bytes, index: int, checkpoint: str | None, superseded_by: str | None = None) -> bytes:
     """The answer as it is sent: the stored bytes, what is derived now, and the place in the signed audit log."""
     derived = {"superseded_by": superseded_by, "retracted": None, "audit": {"index": index, "checkpoint": checkpoint}}
-    return answer[:-1] + b"," + json.dumps(derived, ensure_ascii=False, separators=(",", ":")).encode()[1:]
+    return answer[:-1] + b"," + orjson.dumps(derived)[1:]
 
 
 def etag(answer: bytes, superseded_by: str | None = None) -> str:

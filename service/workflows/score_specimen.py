@@ -30,7 +30,8 @@ from service.store.audit_log import SqlTransaction
 from service.store.idempotency import ClaimRow
 from service.store.scores import ScoreRow, StoredScore
 from service.workflows.idempotency import IdempotencyLost, Ticket, running, stored_under
-from service.workflows.keys import Caller, renew
+from service.workflows.key_cache import Caller
+from service.workflows.keys import renew
 from service.workflows.services import Services, in_thread, new_uuid7
 
 LOST = "The idempotency key was taken by another request."
@@ -158,6 +159,7 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
     except RegistryChanged:
         # The key or the model moved between looking it up and recording the score: both are looked up afresh, once.
         # A second change within the same milliseconds is the caller's to wait for.
+        services.keys.forget()
         renewed = await in_thread(renew, services, caller)
         return await _store_once(services, renewed, body, ticket)
 

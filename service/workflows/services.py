@@ -19,6 +19,7 @@ from service.registry.active import ActiveSlot
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
 from service.workflows.inbox import PATIENCE_SECONDS, LoopInbox, too_slow
+from service.workflows.key_cache import KeyCache
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,6 +63,7 @@ class Services:
     clock: Callable[[], datetime] = utc_now
     new_salt: Callable[[], bytes] = lambda: secrets.token_bytes(32)
     in_flight: set[bytes] = field(default_factory=set)
+    keys: KeyCache = field(default_factory=KeyCache)
     inbox: LoopInbox = field(default_factory=LoopInbox)
 
     async def record(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from service.api.access_log import AccessLog
 from service.api.problems import MAX_PROBLEMS, install_problem_handlers
 from service.errors import InputRejected, Overloaded, Problem, ServiceError, Unauthenticated
-from service.telemetry import LOGGER
+from service.telemetry import LINES, LOGGER, configure_logging
 
 
 def answer_to(raised: Exception) -> httpx.Response:
@@ -37,9 +37,23 @@ async def get(app: FastAPI) -> httpx.Response:
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
-    caplog.set_level(logging.INFO, logger=LOGGER.name)
-    return lambda: [{"event": r.event} | r.fields for r in caplog.records if hasattr(r, "event")]
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """A function that gives all lines logged so far."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging("INFO")
+    text = ""
+
+    def lines() -> list[dict[str, Any]]:
+        nonlocal text
+        LINES.flush()
+        text += capsys.readouterr().err
+        return [json.loads(line) for line in text.splitlines()]
+
+    yield lines
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    LOGGER.setLevel(logging.NOTSET)
 
 
 def test_a_defect_is_500_without_a_word_of_what_was_sent(logged: Callable[[], list[dict[str, Any]]]) -> None:

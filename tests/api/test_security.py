@@ -1,6 +1,7 @@
 """Who may call what."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -125,6 +126,15 @@ def test_routing_errors_are_problems_too(server: Server, method: str, path: str,
     assert "marker" not in response.text
 
 
+def logged_up_to(server: Server, response: httpx.Response) -> str:
+    """The server's log, as soon as the line of this answer stands in it."""
+    until = time.monotonic() + 10
+    while response.headers["x-request-id"] not in (text := server.log.read_text()):
+        assert time.monotonic() < until, "the line never came"
+        time.sleep(0.01)
+    return text
+
+
 def test_logs_hold_route_templates_and_no_identifiers(server: Server, tb_request: dict[str, Any]) -> None:
     tb_request["subject"]["id"], tb_request["specimen"]["id"] = "PHI-subject", "PHI-specimen"
     with server.client() as client:
@@ -132,8 +142,8 @@ def test_logs_hold_route_templates_and_no_identifiers(server: Server, tb_request
         client.get(answer.headers["location"])
         client.post("/v1/scores/search", json={"subject": "PHI-subject"})
         client.post("/v1/scores", json=tb_request | {"model": "PHI-model"})
-        client.get("/v1/scores/PHI-path")
-    text = server.log.read_text()
+        last = client.get("/v1/scores/PHI-path")
+    text = logged_up_to(server, last)
     assert "PHI" not in text
     assert answer.json()["id"] not in text
     routes = {json.loads(line).get("route") for line in text.splitlines() if line.startswith("{")}

@@ -1,15 +1,31 @@
 """`make bench`: runs every benchmark and prints its figures; never part of the suite.
 
-Figures of one run on one machine; compare ratios, not absolute times, between machines.
+`make bench BENCH="load --quick"` runs one, with its own options. Figures of one run on one machine; compare ratios,
+not absolute times, between machines.
 """
 
 from __future__ import annotations
 
 import platform
+import sys
 from os import cpu_count
 
-from tests.benchmarks import scorer, start_up
+from tests.benchmarks import growth, load, scorer, start_up, verify_speed
 
-print(f"Python {platform.python_version()}, {cpu_count()} cores, {platform.system()} {platform.machine()}\n")
-for benchmark in (start_up, scorer):
-    benchmark.main()
+BENCHMARKS = {
+    "start_up": start_up.main,
+    "scorer": scorer.main,
+    "load": load.main,
+    "growth": growth.main,
+    "verify_speed": verify_speed.main,
+}
+
+name, *options = sys.argv[1:] or [""]
+if name:
+    if name not in BENCHMARKS:
+        sys.exit(f"There is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}.")
+    BENCHMARKS[name](options)
+else:
+    print(f"Python {platform.python_version()}, {cpu_count()} cores, {platform.system()} {platform.machine()}\n")
+    for run in BENCHMARKS.values():
+        run(())

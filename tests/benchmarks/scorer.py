@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import joblib
 import numpy as np
@@ -15,7 +15,7 @@ from service.settings import shipped
 RUNS = 7
 
 
-def main() -> None:
+def main(_arguments: Sequence[str] = ()) -> None:
     """Print microseconds a row of both, and their ratio; medians of interleaved runs."""
     version = load_bundled(shipped("model_artifacts"), in_force=True).resolve("tb-exosomal-mirna")
     assert version.scorer is not None

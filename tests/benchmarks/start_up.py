@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ uvicorn.run(app, port=8907, loop="uvloop", http="httptools", log_level="error")
 """
 
 
-def main() -> None:
+def main(_arguments: Sequence[str] = ()) -> None:
     """Print medians of interleaved runs."""
     first, again, echo, memory, learned = [], [], [], [], []
     for _ in range(RUNS):

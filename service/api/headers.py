@@ -1,0 +1,76 @@
+"""What the routes read from a request's raw headers and body: bearer key, media type, idempotency key, the bytes.
+
+ASGI hands headers over as pairs of bytes with lower-case names. Of a repeated one the first counts, as it does in the
+framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from service.errors import BodyTooLarge, InputRejected, Problem, UnsupportedMediaType
+
+MAX_BODY_BYTES = 1024 * 1024
+JSON = "application/json"
+
+Headers = Mapping[bytes, bytes]
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The headers of a request by their names."""
+    return dict(reversed(scope["headers"]))
+
+
+def bearer_key(headers: Headers) -> str | None:
+    """The key after `Authorization: Bearer`, if there is one."""
+    kind, _, key = _text(headers, b"authorization").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else None
+
+
+def check_media_type(headers: Headers) -> None:
+    """Raise UnsupportedMediaType for anything but plain JSON in UTF-8."""
+    kind, _, parameters = _text(headers, b"content-type").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if kind.strip().lower() != JSON or charset not in ("", "charset=utf-8"):
+        raise UnsupportedMediaType("The body must be JSON in UTF-8.", f"Send Content-Type: {JSON}.")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise UnsupportedMediaType("Compressed bodies are not read here.", "Send the body without Content-Encoding.")
+
+
+def idempotency_key(scope: Scope) -> str | None:
+    """The Idempotency-Key, if there is one; raises InputRejected for two."""
+    values = [value for name, value in scope["headers"] if name == b"idempotency-key"]
+    if len(values) > 1:
+        message = "There is more than one Idempotency-Key header."
+        problem = Problem("", "invalid_idempotency_key", message, "Send one.")
+        raise InputRejected(message, problems=[problem])
+    return values[0].decode("latin-1") if values else None
+
+
+async def read_body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body, at most 1 MiB; raises BodyTooLarge as soon as that is certain, or ClientDisconnect."""
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _text(headers: Headers, name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.", "Send one specimen per request.")

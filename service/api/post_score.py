@@ -1,0 +1,57 @@
+"""`POST /v1/scores`: plain ASGI from the server to the workflow; whatever stood in between would be paid per request.
+
+It asks for the key before it reads a byte of the body, hands on the raw bytes, because those are what the audit entry
+commits to, and is checked by the domain's own tables; the OpenAPI document is made from the same tables, see
+`openapi.py`. What headers and bodies mean stands in `headers.py`, which the other routes use too.
+"""
+
+from __future__ import annotations
+
+from starlette.types import Receive, Scope, Send
+
+from service.api.headers import bearer_key, check_media_type, headers_of, idempotency_key, read_body
+from service.api.problems import problem_response
+from service.errors import ServiceError
+from service.workflows import read_scores
+from service.workflows.keys import authenticate, recent_caller
+from service.workflows.score_specimen import Outcome, score_specimen
+from service.workflows.services import Services, in_thread
+
+PATH = "/v1/scores"
+
+
+async def post_score(scope: Scope, receive: Receive, send: Send) -> None:
+    """Score one specimen; the answer leaves after the score and its audit entry are durable."""
+    scope["state"]["route"] = PATH
+    try:
+        outcome = await _score(scope, receive)
+    except ServiceError as error:
+        await problem_response(scope, error)(scope, receive, send)
+        return
+    content = read_scores.render(outcome.answer, outcome.index, outcome.checkpoint, outcome.superseded_by)
+    headers = [
+        (b"location", f"{PATH}/{outcome.score_id}".encode()),
+        (b"cache-control", b"no-store"),
+        (b"content-length", str(len(content)).encode()),
+        (b"content-type", b"application/json"),
+    ]
+    if not outcome.created:
+        headers.append((b"idempotent-replayed", b"true"))
+    await send({"type": "http.response.start", "status": 201 if outcome.created else 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _score(scope: Scope, receive: Receive) -> Outcome:
+    services: Services = scope["app"].state.services
+    headers = headers_of(scope)
+    key = bearer_key(headers)
+    caller = await recent_caller(services, key)
+    scope["state"]["actor"] = caller.actor
+    caller.require("scores:write")
+    check_media_type(headers)
+    body = await read_body(headers, receive)
+    outcome = await score_specimen(services, caller, body, idempotency_key(scope))
+    if not outcome.created:
+        # Nothing was written under the head lock, so nobody has asked for the key again since it was cached.
+        await in_thread(authenticate, services, key)
+    return outcome
