@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -43,6 +45,15 @@ class OwnPostgresql:
     def start(self) -> None:
         """Start it again; it recovers from its write-ahead log."""
         self.server.ensure_postgres_running()
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the data of the stopped server, with their owners."""
+        subprocess.run(["cp", "-a", str(self.server.pgdata), str(folder)], check=True)
+
+    def replace_by(self, folder: Path) -> None:
+        """Put a copy in place of the data of the stopped server."""
+        shutil.rmtree(self.server.pgdata)
+        subprocess.run(["cp", "-a", str(folder), str(self.server.pgdata)], check=True)
 
 
 @pytest.fixture
