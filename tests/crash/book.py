@@ -27,6 +27,9 @@ from service.store.audit_log import EntryRow, StoredHashes, find_open, list_entr
 from service.store.engine import Database, ReadConnection
 from service.store.tables import audit_anchor, audit_tile, idempotency, score, score_log
 
+SCORED = {"score.reported", "score.withheld", "score.amended"}
+"""Kinds of entries with which a score is stored."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -52,8 +55,11 @@ def check(database: Database, receipts: Iterable[Receipt] = ()) -> Found:
         assert head is not None
         entries = list_entries(connection, log_id=head.log_id, start=0, limit=10_000_000)
         _whole(connection, head, entries)
-        records = tuple(json.loads(row.entry)["record"] for row in entries)
+        said = [json.loads(row.entry) for row in entries]
+        records = tuple(entry["record"] for entry in said)
         _linked(connection, head.log_id, records)
+        scored = [entry["record"] for entry in said if entry["kind"] in SCORED]
+        assert sorted(scored) == sorted(connection.select(select(score.c.score_id)).scalars())
         _held(connection, head, entries, records, tuple(receipts))
     return Found(head, records)
 
