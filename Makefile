@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint bench lock clean
+.PHONY: run test lint bench soak lock clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.run: requirements.lock
@@ -35,6 +35,9 @@ lint: $(VENV)/.dev ## style, types and import direction
 
 bench: $(VENV)/.dev ## measurements, never part of the suite; BENCH="load --quick" runs one
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+soak: $(VENV)/.dev ## the faults of the suite for hours: 200 killed servers, a database that stops again and again
+	SOAK=1 $(BIN)/python -m pytest tests/crash tests/properties/test_log_machine.py $(PYTEST_ARGS)
 
 lock: ## renew both locks (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -238,7 +238,7 @@ class SigningKeyMismatch(SystemFault):
 
 
 class LogForked(SystemFault):
-    """The log is shorter than, or differs from, a checkpoint kept outside the database."""
+    """The log is shorter than, or differs from, what is known of it outside the database."""
 
     code = "log_forked"
     title = "The audit log is not the one that was witnessed"

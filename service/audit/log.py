@@ -6,7 +6,8 @@ The rules:
    that says so, signed by the log's one key `vkey`; `last_recorded_at` is `at` of the last entry.
 2. Who extends a log holds the lock on its head. The right edge of the tree is kept in memory between transactions; it
    is brought up to the head with the leaves that other writers added, and if its root is then not the head's, the log
-   is not extended: `LogDamaged`.
+   is not extended: `LogDamaged`. A head that went back behind what was committed here is an older copy put in place
+   under the running service, and is not extended either: `LogForked`. So no size is signed twice.
 3. The log's key is the writer's key. A head with another `vkey` belongs to somebody else, and is not extended:
    `SigningKeyMismatch`. A new key needs a new log.
 4. `at` never decreases: an entry whose clock stood behind the head gets the head's time. Where a clock stood behind by
@@ -35,7 +36,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Protocol, TypeVar
 
-from service.errors import LogDamaged, SigningKeyMismatch
+from service.errors import LogDamaged, LogForked, SigningKeyMismatch
 
 from .entry import Entry, Prior, leaf_hash
 from .note import Checkpoint, Signer, sign_checkpoint
@@ -51,6 +52,8 @@ CLOCK_TOLERANCE = timedelta(seconds=1)
 """Clocks of replicas differ, and entries wait for their turn: less than this is no step back."""
 
 EXAMINE = "Stop the service and restore the database, or have the log examined; nothing more is recorded in it."
+
+RESTORED = "An older copy of the database was put in its place: put the newest one back, or have the log examined."
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class LogWriter:
         """Append entries to the log whose locked head is `head`, sign the new root, and move the head.
 
         `drafts` are the entries as `encoded` without the lock; those whose time the head overtook are encoded again.
-        Raises LogDamaged, SigningKeyMismatch (rules 2 and 3).
+        Raises LogDamaged, LogForked, SigningKeyMismatch (rules 2 and 3).
         """
         frontier = self._catch_up(transaction, head)
         behind = max((head.last_recorded_at - entry.at for entry in entries), default=timedelta(0))
@@ -219,7 +222,9 @@ class LogWriter:
         reader = transaction.reader(head.log_id)
         if head.root is None:
             return _adopt(transaction, head, reader)
-        if self._log_id == head.log_id and self._frontier.size <= head.size:
+        if self._log_id == head.log_id:
+            if self._frontier.size > head.size:
+                raise LogForked("The audit log is shorter than it was when this process last wrote into it.", RESTORED)
             frontier = self._frontier.copy()
             if frontier.size < head.size:
                 frontier.extend(reader.hashes(0, frontier.size, head.size))

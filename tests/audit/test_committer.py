@@ -19,6 +19,7 @@ from service.errors import (
     CommitUnconfirmed,
     Conflict,
     LogDamaged,
+    LogForked,
     Overloaded,
     RegistryChanged,
     RowRefused,
@@ -267,6 +268,18 @@ def test_a_damaged_log_does_not_tell_either(log: Any, committer: Committer[Any])
     log.lose_commits, log.damaged = 1, True
     busy.released.set()
     assert isinstance(future.exception(), CommitUnconfirmed)
+
+
+def test_a_log_that_went_back_is_not_extended(log: Any, committer: Committer[Any]) -> None:
+    committer.submit(STEPS, 0, ENTRY).result()
+    before = log.state.copy()
+    committer.submit(STEPS, 1, ENTRY).result()
+    newest, log.state = log.state, before
+    assert isinstance(committer.submit(STEPS, 2, ENTRY).exception(), LogForked)
+    assert not committer.well
+    assert log.state.head.size == 2
+    log.state = newest
+    assert committer.submit(STEPS, 2, ENTRY).result().index == 3
 
 
 def test_a_full_queue_takes_nothing_in(log: Any, writer: LogWriter) -> None:

@@ -1,0 +1,109 @@
+"""No byte of an answer leaves before COMMIT, and a caller who leaves while it runs costs nobody a score.
+
+A framework that commits after the handler has returned passes every other test; so these look at the socket itself.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import select as sql_select
+from sqlalchemy import text
+
+from service.store.engine import Database
+from service.store.tables import audit_log
+from tests.crash.load import Notebook, post
+
+Start = Callable[..., Any]
+
+RESET = struct.pack("ii", 1, 0)
+"""The option of a socket whose closing throws the connection away (SO_LINGER, on, zero seconds)."""
+
+
+@contextmanager
+def held_head(database: Database) -> Iterator[None]:
+    """Hold the head of the log, as another writer would, until the block ends."""
+    with database.write() as connection:
+        connection.sqlalchemy.execute(sql_select(audit_log).with_for_update())
+        yield
+
+
+def until_it_waits(database: Database) -> None:
+    """Return when the service's transaction waits for the head; SQLite cannot be asked, and waits soon enough."""
+    if database.embedded:
+        time.sleep(0.5)
+        return
+    blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    for _ in range(200):
+        with database.read() as connection:
+            if connection.sqlalchemy.execute(blocked).scalar_one():
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waited for the head")
+
+
+def send(server: Any, request: dict[str, Any], key: str) -> socket.socket:
+    """Send a whole request; the socket on which its answer will come."""
+    place = urlsplit(server.origin)
+    assert place.hostname is not None
+    body = json.dumps(request, separators=(",", ":"), ensure_ascii=False).encode()
+    head = (
+        f"POST /v1/scores HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {server.key}\r\n"
+        f"Idempotency-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    connection = socket.create_connection((place.hostname, place.port), timeout=30)
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def test_no_byte_of_an_answer_leaves_before_commit(
+    start_server: Start, database_url: str, opened: Database, tb_request: dict[str, Any]
+) -> None:
+    server = start_server(database_url)
+    with held_head(opened):
+        connections = [send(server, tb_request, f"k{number}") for number in range(4)]
+        until_it_waits(opened)
+        assert select.select(connections, [], [], 0.5)[0] == []
+    for connection in connections:
+        assert connection.recv(12) == b"HTTP/1.1 201"
+        connection.close()
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_caller_who_leaves_during_commit_finds_the_score_again(
+    start_server: Start, database_url: str, opened: Database, tb_request: dict[str, Any], reset: bool
+) -> None:
+    server = start_server(database_url)
+    notebook, keys = Notebook(), [f"k{number}" for number in range(4)]
+    with held_head(opened), server.client() as client:
+        connections = [send(server, tb_request, key) for key in keys]
+        until_it_waits(opened)
+        for key in keys:
+            running = post(client, tb_request, key)
+            assert running is not None
+            assert running.json()["code"] == "request_in_progress"
+        for connection in connections:
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            connection.close()
+        time.sleep(0.3)  # time for the server to notice, and to do the wrong thing
+    with server.client() as client:
+        for key in keys:
+            while (answer := post(client, tb_request, key)) is not None and answer.status_code == 409:
+                time.sleep(0.02)
+            assert answer is not None
+            assert (answer.status_code, answer.headers.get("idempotent-replayed")) == (200, "true")
+            notebook.keep(key, answer)
+        assert len(client.get("/v1/scores").json()["items"]) == len(keys)
+    notebook.settle(opened)
+    server.stop()
+    assert "Traceback" not in server.log.read_text()
