@@ -39,13 +39,12 @@ async def get_score(request: Request, score_id: str, _: Reader) -> Response:
     """The stored answer, byte for byte, with what is derived at read time."""
     row = await in_thread(read_scores.get_score, services_of(request), score_id)
     answer = row.row.answer
-    tag = read_scores.etag(answer, row.superseded_by)
+    tag = read_scores.etag(answer, row.superseded_by, row.retracted)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    return Response(
-        read_scores.render(answer, row.seq, row.checkpoint, row.superseded_by), headers=headers, media_type=JSON
-    )
+    content = read_scores.render(answer, row.seq, row.checkpoint, row.superseded_by, row.retracted)
+    return Response(content, headers=headers, media_type=JSON)
 
 
 async def list_scores(request: Request) -> Response:
