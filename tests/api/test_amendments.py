@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -119,56 +118,6 @@ def test_a_refused_amendment_leaves_its_key_free(client: httpx.Client, tb_reques
     headers = {"idempotency-key": str(uuid.uuid4())}
     assert client.post("/v1/scores", json=amended(tb_request, old), headers=headers).status_code == 409
     assert client.post("/v1/scores", json=tb_request, headers=headers).status_code == 201
-
-
-def race(servers: list[Any], sent: list[tuple[str, Request]]) -> list[httpx.Response]:
-    """Send all requests at once, one after the other to each of the servers in turn."""
-    clients = [server.client() for server in servers]
-
-    def post(number: int) -> httpx.Response:
-        path, body = sent[number]
-        headers = {"idempotency-key": f"race-{uuid.uuid4()}"}
-        return clients[number % len(clients)].post(path, json=body, headers=headers)
-
-    with ThreadPoolExecutor(len(sent)) as pool:
-        answers = list(pool.map(post, range(len(sent))))
-    for client in clients:
-        client.close()
-    return answers
-
-
-def claims(url: str) -> int:
-    database = Database(url)
-    with database.read() as connection:
-        count: int = connection.sqlalchemy.exec_driver_sql("SELECT count(*) FROM idempotency").scalar_one()
-    database.close()
-    return count
-
-
-def check_one_wins(servers: list[Any], url: str, tb_request: Request) -> None:
-    with servers[0].client() as client:
-        for _ in range(5):
-            old = client.post("/v1/scores", json=tb_request).json()["id"]
-            before = claims(url)
-            answers = race(servers, [("/v1/scores", amended(tb_request, old))] * 8)
-            assert sorted(one.status_code for one in answers) == [201] + [409] * 7, [one.text for one in answers]
-            assert {one.json()["code"] for one in answers if one.status_code == 409} == {"superseded"}
-            (winner,) = [one.json()["id"] for one in answers if one.status_code == 201]
-            assert client.get(f"/v1/scores/{old}").json()["superseded_by"] == winner
-            assert claims(url) == before + 1
-
-
-def test_of_amendments_at_once_one_wins(server: Server, tb_request: Request) -> None:
-    check_one_wins([server], server.environment["EXOSCORE_DATABASE_URL"], tb_request)
-
-
-def test_of_amendments_at_once_one_wins_across_replicas(
-    start_server: Start, postgresql_backend: Any, tb_request: Request
-) -> None:
-    url = postgresql_backend.migrated()
-    servers = [start_server(url)]
-    servers.append(start_server(url, key=servers[0].key))
-    check_one_wins(servers, url, tb_request)
 
 
 def begin_next_log(server: Any, url: str) -> None:
