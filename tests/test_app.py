@@ -68,7 +68,9 @@ def test_production_refuses_a_database_with_a_development_key(
     server = start_server(database_url)
     server.stop()
     (server.home / "dev-key").unlink()
-    where = production | {"EXOSCORE_DATABASE_URL": database_url, "EXOSCORE_PEPPER_FILE": str(server.home / "pepper")}
+    secrets = {"EXOSCORE_PEPPER_FILE": "pepper", "EXOSCORE_SIGNING_KEY_FILE": "signing-key"}
+    where = production | {name: str(server.home / file) for name, file in secrets.items()}
+    where["EXOSCORE_DATABASE_URL"] = database_url
     result = run_exoscore("serve", environment=where)
     assert result.returncode == 3
     (printed,) = re.findall(r"`exoscore (key revoke [0-9a-f]+)`", result.stdout)

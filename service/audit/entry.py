@@ -139,9 +139,9 @@ class Entry:
         # Written by hand because every score waits for it; a test holds it to `canonical_json`, byte by byte.
         detail = "" if self.detail is None else f'"detail":{_canonical(dict(self.detail))},'
         encoded = (
-            f'{{"actor":{_text(self.actor)},"at":"{timestamp(self.at)}",{detail}"in":{_text(self.in_)},'
-            f'"kind":"{self.kind}","model":{_text(self.model)},"model_digest":{_text(self.model_digest)},'
-            f'"out":{_text(self.out)},"prior":{_prior(self.prior)},"reason":{_text(self.reason)},'
+            f'{{"actor":{_text(self.actor)},"at":"{timestamp(self.at)}",{detail}"in":{_word(self.in_)},'
+            f'"kind":"{self.kind}","model":{_text(self.model)},"model_digest":{_word(self.model_digest)},'
+            f'"out":{_word(self.out)},"prior":{_prior(self.prior)},"reason":{_word(self.reason)},'
             f'"record":{_text(self.record)},"site":{_text(self.site)},"v":{VERSION}}}'
         ).encode("ascii")
         _require(len(encoded) <= MAX_ENTRY_BYTES, "length")
@@ -233,6 +233,11 @@ def _text(value: str | None) -> str:
     # Of ASCII, exactly the characters from space to tilde are printable.
     _require(value.isascii() and value.isprintable(), "text")
     return encode_basestring_ascii(value)
+
+
+def _word(value: str | None) -> str:
+    """What `__post_init__` has found to be without a character that needs care, or null."""
+    return "null" if value is None else f'"{value}"'
 
 
 def _integer(value: int) -> str:

@@ -6,17 +6,17 @@ the first is known only after the commit, the others are derived whenever the an
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
-from service.domain.quality import Quality, Verdict
+import orjson
+
+from service.domain.quality import Check, Quality, Verdict
 from service.domain.score import Score
-from service.domain.submission import Submission
+from service.domain.submission import PanelInput, Submission
 
 
-@dataclass(frozen=True, slots=True)
-class ModelIdentity:
+class ModelIdentity(NamedTuple):
     """Which exact version answered: name, SemVer, `sha256:` digest of its manifest, and what it claims to be."""
 
     name: str
@@ -43,31 +43,37 @@ def stored_answer(
 ) -> dict[str, Any]:
     """The answer of one scored or withheld specimen as a JSON document.
 
-    `score_id` is None for a preview; `created_at` is RFC 3339 in UTC.
+    `score_id` is None for a preview; `created_at` is RFC 3339 in UTC. Raises ValueError for a score with a number that
+    is not finite, which JSON cannot say.
     """
     return {
         "id": score_id,
         "status": status_of(score, quality),
-        "model": asdict(model),
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "digest": model.digest,
+            "status_claim": model.status_claim,
+        },
         "subject": {"id": submission.subject.id},
         "specimen": {"id": submission.specimen.id},
         "score": None if score is None else _score(score),
-        "contributions": _contributions(score),
-        "quality": {
-            "verdict": quality.verdict.value,
-            "checks": [asdict(check) | {"verdict": check.verdict.value} for check in quality.checks],
-        },
+        "contributions": None if score is None else _contributions(submission.inputs, score),
+        "quality": {"verdict": quality.verdict, "checks": [_check(check) for check in quality.checks]},
         "supersedes": submission.replaces,
         "created_at": created_at,
     }
 
 
 def encode_answer(answer: dict[str, Any]) -> bytes:
-    """The bytes that are stored and committed to: compact JSON in UTF-8; a number that is not finite raises."""
-    return json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """The bytes that are stored and committed to: compact JSON in UTF-8, every number in its shortest exact form."""
+    return orjson.dumps(answer)
 
 
 def _score(score: Score) -> dict[str, Any]:
+    numbers = (score.value, score.baseline, score.raw or 0.0, *score.used, *(score.terms or ()))
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("A score holds a number that is not finite.")
     category = score.category
     return {
         "value": score.value,
@@ -88,7 +94,30 @@ def _score(score: Score) -> dict[str, Any]:
     }
 
 
-def _contributions(score: Score | None) -> list[dict[str, Any]] | None:
-    if score is None or score.contributions is None:
+def _contributions(inputs: tuple[PanelInput, ...], score: Score) -> list[dict[str, Any]] | None:
+    """One object for each term: what was submitted (`value` is None where a rule supplied it), what was `used` after
+    normalisation, and the `term`, on the link's scale."""
+    if score.terms is None:
         return None
-    return [asdict(contribution) for contribution in score.contributions]
+    return [
+        {
+            "input": item.input,
+            "code": item.code,
+            "name": item.name,
+            "value": item.value,
+            "unit": item.unit,
+            "used": used,
+            "term": term,
+        }
+        for item, used, term in zip(inputs, score.used, score.terms, strict=True)
+    ]
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "code": check.code,
+        "verdict": check.verdict,
+        "observed": check.observed,
+        "limit": check.limit,
+        "source": check.source,
+    }

@@ -6,6 +6,7 @@ FHIR's administrative-gender; the words for specimens are the product's own and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from service.domain.measures import MEASURES
@@ -34,7 +35,8 @@ IDENTIFIER = Text(
     r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
     "1 to 128 characters, not blank, without control characters",
 )
-_UNIT = Text(IDENTIFIER.pattern, "a UCUM unit code", high=64)
+_NAME = replace(IDENTIFIER, recurring=True)
+_UNIT = Text(IDENTIFIER.pattern, "a UCUM unit code", high=64, recurring=True)
 _UUID = Text(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "the id of a score, a UUID", high=36)
 _FREE_TEXT = Text(
     r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]+",
@@ -65,7 +67,7 @@ SPECIMEN = Record(
 )
 MEASUREMENT = Record(
     {
-        "analyte": Field(IDENTIFIER, required=True),
+        "analyte": Field(_NAME, required=True),
         "value": Field(Number()),
         "unit": Field(_UNIT),
         "comparator": Field(Choice(COMPARATORS)),
@@ -95,7 +97,7 @@ MEASUREMENT = Record(
 )
 COVARIATE = Record(
     {
-        "name": Field(IDENTIFIER, required=True),
+        "name": Field(_NAME, required=True),
         "value": Field(Number(), required=True),
         "unit": Field(_UNIT, required=True),
     }
@@ -103,7 +105,7 @@ COVARIATE = Record(
 QUALITY_MEASURE = Record(
     {
         "code": Field(Choice(tuple(MEASURES)), required=True),
-        "analyte": Field(IDENTIFIER),
+        "analyte": Field(_NAME),
         "value": Field(Number(), required=True),
         "unit": Field(_UNIT, required=True),
     }

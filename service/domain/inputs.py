@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.domain.measurements import check_unit, find_analyte, named
+from service.domain.analytes import catalogue
+from service.domain.measurements import check_unit, named, refuse_name
 from service.domain.measures import MEASURES, Measure
 from service.domain.panel import Panel, PanelCovariate
 from service.domain.shape import INVALID, Findings
@@ -15,7 +16,7 @@ from service.domain.units import accepted_units, convert, convertible
 def read_covariates(rows: tuple[Any, ...], panel: Panel | None, found: Findings) -> dict[str, PanelInput]:
     """Inputs by covariate name, in the panel's units. A version locks no value for a covariate, so none may be missing:
     the matrix has a column for each, whether the manifest calls it required or not."""
-    wanted = {} if panel is None else {covariate.name: covariate for covariate in panel.covariates}
+    wanted = {} if panel is None else panel.covariate_of
     inputs: dict[str, PanelInput] = {}
     first: dict[str, int] = {}
     for index, row in enumerate(rows):
@@ -109,8 +110,11 @@ def _read_analyte(row: dict[str, Any], pointer: str, found: Findings) -> tuple[s
         return None, False
     if row["analyte"] is INVALID:
         return None, False
-    analyte, _ = find_analyte(row["analyte"], pointer, found)
-    return (None, False) if analyte is None else (analyte.accession, True)
+    analyte = catalogue().find(row["analyte"])
+    if analyte is None:
+        refuse_name(row["analyte"], pointer, found)
+        return None, False
+    return analyte.accession, True
 
 
 def _read_measure(row: dict[str, Any], pointer: str, found: Findings) -> float | None:

@@ -49,7 +49,7 @@ def _check_detail(
 ) -> None:
     if name in specimen:
         _check_listed(f"/specimen/{name}", name, specimen[name], accepted, found)
-    elif not set(known) <= set(accepted):
+    elif not all(word in accepted for word in known):
         message = f"The model does not accept every {name}, and none was named."
         remedy = f"Send the field {name}; the model accepts: {', '.join(accepted)}."
         found.add(f"/specimen/{name}", "missing_field", message, remedy)

@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from service.domain.shape import INVALID, Findings
 from service.domain.submission import PanelInput
 from service.domain.units import UnknownUnit, accepted_units, convert, convertible, parse_unit
 
+_PLAIN = ("analyte", "value", "unit")
 _SHOWN = 12  # a remedy names at most so many candidates or units
 
 
@@ -46,11 +47,8 @@ def named(labels: tuple[str, ...]) -> str:
     return "; ".join(labels[:_SHOWN]) + more
 
 
-def find_analyte(text: str, pointer: str, found: Findings) -> tuple[Analyte | None, tuple[Analyte, ...]]:
-    """The analyte `text` names, or None with a problem noted; and then what it may have meant."""
-    analyte = catalogue().find(text)
-    if analyte is not None:
-        return analyte, ()
+def refuse_name(text: str, pointer: str, found: Findings) -> tuple[Analyte, ...]:
+    """Notes that `text`, at `pointer`, names no analyte; what it may have meant."""
     candidates = catalogue().candidates(text)
     if not candidates:
         message = "The name is not in the catalogue of analytes."
@@ -64,7 +62,7 @@ def find_analyte(text: str, pointer: str, found: Findings) -> tuple[Analyte | No
         message = "The name stands for more than one analyte of the catalogue."
         remedy = f"Send the accession of the one that was measured: {named(tuple(a.label for a in candidates))}."
         found.add(pointer, "ambiguous_analyte", message, remedy)
-    return None, candidates
+    return candidates
 
 
 def check_unit(unit: str, pointer: str, found: Findings) -> bool:
@@ -83,21 +81,24 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
 
     Without a panel (its model is unknown) the names, the forms and the units are checked all the same.
     """
-    wanted = {} if panel is None else {analyte.accession: analyte for analyte in panel.analytes}
+    wanted = {} if panel is None else panel.analyte_of
+    names = catalogue()
     inputs: dict[str, PanelInput] = {}
     first: dict[str, int] = {}
     offered: set[str] = set()
     for index, row in enumerate(rows):
         if row is INVALID:
             continue
-        pointer = f"/measurements/{index}"
-        analyte = None
-        if row["analyte"] is not INVALID:
-            analyte, candidates = find_analyte(row["analyte"], f"{pointer}/analyte", found)
-            offered |= {candidate.accession for candidate in candidates}
+        text = row["analyte"]
+        analyte = names.find(text)
+        expected = None
         if analyte is not None:
-            _check_place(analyte, index, first, None if panel is None else wanted, found)
-        result = _read_result(row, pointer, wanted.get(analyte.accession) if analyte else None, found)
+            expected = wanted.get(analyte.accession)
+            if first.setdefault(analyte.accession, index) != index or (expected is None and panel is not None):
+                _refuse_place(analyte.accession, index, first[analyte.accession], found)
+        elif text is not INVALID:
+            offered |= {candidate.accession for candidate in refuse_name(text, f"/measurements/{index}/analyte", found)}
+        result = _read_plain(row, expected) or _read_result(row, f"/measurements/{index}", expected, found)
         if result is not None:
             inputs[result.code] = result
     for accession, expected in wanted.items():
@@ -107,18 +108,15 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
     return inputs
 
 
-def _check_place(
-    analyte: Analyte, index: int, first: dict[str, int], wanted: Mapping[str, PanelAnalyte] | None, found: Findings
-) -> None:
+def _refuse_place(accession: str, index: int, earlier: int, found: Findings) -> None:
     """Notes an analyte that came before or is not wanted by the panel."""
-    accession, pointer = analyte.accession, f"/measurements/{index}/analyte"
-    if accession in first:
-        message = f"The analyte was named before, by /measurements/{first[accession]}."
+    pointer = f"/measurements/{index}/analyte"
+    if earlier != index:
+        message = f"The analyte was named before, by /measurements/{earlier}."
         found.add(pointer, "duplicate_analyte", message, "Send one measurement for each analyte.", accession)
-    elif wanted is not None and accession not in wanted:
+    else:
         message = "The analyte is not part of the model's panel."
         found.add(pointer, "analyte_not_in_panel", message, "Leave it out, or use another model.", accession)
-    first.setdefault(accession, index)
 
 
 def _read_omitted(analyte: PanelAnalyte, inputs: dict[str, PanelInput], found: Findings) -> None:
@@ -132,6 +130,16 @@ def _read_omitted(analyte: PanelAnalyte, inputs: dict[str, PanelInput], found: F
         inputs[analyte.accession] = result
 
 
+def _read_plain(row: dict[str, Any], analyte: PanelAnalyte | None) -> PanelInput | None:
+    """The input of the usual row, of which nothing has to be converted, decided or said; else None."""
+    if analyte is None or len(row) != len(_PLAIN) or row.get("unit") != analyte.unit:
+        return None
+    value = row.get("value")
+    if value is None or value is INVALID or not analyte.measures(value):
+        return None
+    return PanelInput("analyte", analyte.accession, analyte.name, value, analyte.unit, value)
+
+
 def _read_result(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None, found: Findings) -> PanelInput | None:
     if "absent" in row:
         return _read_absent(row, pointer, analyte, found)
@@ -139,10 +147,10 @@ def _read_result(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None
         remedy = "Send value and unit, or the reason in absent."
         found.add(f"{pointer}/value", "missing_field", "The measurement has neither a value nor a reason.", remedy)
     usable = _check_measured_unit(row.get("unit"), pointer, analyte, found)
-    fields = (row["analyte"], row.get("value"), row.get("comparator"))
-    if analyte is None or not usable or fields[1] is None or INVALID in fields:
+    value, comparator = row.get("value"), row.get("comparator")
+    if analyte is None or not usable or value is None or value is INVALID or comparator is INVALID:
         return None
-    return _read_value(row, pointer, analyte, found)
+    return _read_value(value, row["unit"], comparator, pointer, analyte, found)
 
 
 def _read_absent(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None, found: Findings) -> PanelInput | None:
@@ -158,6 +166,8 @@ def _read_absent(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None
 
 def _check_measured_unit(unit: Any, pointer: str, analyte: PanelAnalyte | None, found: Findings) -> bool:
     """Whether the unit can be used for the analyte, with a problem noted where it cannot."""
+    if analyte is not None and unit == analyte.unit:
+        return True
     pointer += "/unit"
     if unit is INVALID:
         return False
@@ -186,11 +196,12 @@ def _remedy(analyte: PanelAnalyte | None) -> str:
     return f"Send one of: {named(accepted_units(analyte.unit, analyte.molar_mass))}."
 
 
-def _read_value(row: dict[str, Any], pointer: str, analyte: PanelAnalyte, found: Findings) -> PanelInput | None:
-    value: float = row["value"]
-    unit: str = row["unit"]
-    comparator: str | None = row.get("comparator")
+def _read_value(
+    value: float, unit: str, comparator: str | None, pointer: str, analyte: PanelAnalyte, found: Findings
+) -> PanelInput | None:
     used = convert(value, unit, analyte.unit, analyte.molar_mass)
+    if comparator is None and analyte.measures(used):
+        return PanelInput("analyte", analyte.accession, analyte.name, value, unit, used)
     pointer += "/value"
     # Such a code is no measurement and often lies outside the plausible range.
     coded = used in analyte.nondetect_codes
@@ -204,11 +215,8 @@ def _read_value(row: dict[str, Any], pointer: str, analyte: PanelAnalyte, found:
         return None
     if comparator is not None:
         return _read_censored(comparator, used, unit, pointer, analyte, found)
-    if analyte.loq is not None and used < analyte.loq:
-        return _apply(_BELOW_LOQ, analyte, unit, pointer, found)
-    if analyte.upper_limit is not None and used > analyte.upper_limit:
-        return _apply(_ABOVE_UPPER, analyte, unit, pointer, found)
-    return PanelInput("analyte", analyte.accession, analyte.name, value, unit, used)
+    outcome = _BELOW_LOQ if analyte.loq is not None and used < analyte.loq else _ABOVE_UPPER
+    return _apply(outcome, analyte, unit, pointer, found)
 
 
 def _read_censored(

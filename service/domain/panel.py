@@ -7,9 +7,10 @@ the model itself. Everything here is immutable and was checked when the manifest
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Action(StrEnum):
@@ -60,6 +61,15 @@ class PanelAnalyte:
     not_detected: Rule = REFUSE
     absent: Rule = REFUSE
 
+    def measures(self, value: float) -> bool:
+        """Whether `value` is a plain number in range, which no rule has to decide on."""
+        return (
+            self.low <= value <= self.high
+            and (self.loq is None or value >= self.loq)
+            and (self.upper_limit is None or value <= self.upper_limit)
+            and value not in self.nondetect_codes
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PanelCovariate:
@@ -106,9 +116,13 @@ class IntendedUse:
     age_max_years: float
 
 
-@dataclass(frozen=True, slots=True)
+# Two panels are never compared; told apart by identity, one can be the key of what is worked out from it once.
+@dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """All that one model version needs: `analytes` then `covariates` is the column order of every matrix scored."""
+    """All that one model version needs: `analytes` then `covariates` is the column order of every matrix scored.
+
+    `analyte_of` finds an analyte by its accession, `covariate_of` a covariate by its name, in that order as well.
+    """
 
     model_name: str
     model_version: str
@@ -117,8 +131,12 @@ class Panel:
     max_substitutions: int
     gates: Mapping[str, GateLimits]
     intended_use: IntendedUse
+    analyte_of: Mapping[str, PanelAnalyte] = field(init=False, repr=False)
+    covariate_of: Mapping[str, PanelCovariate] = field(init=False, repr=False)
+    codes: tuple[str, ...] = field(init=False, repr=False)
+    """Column codes in panel order: accessions, then covariate names."""
 
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Column codes in panel order: accessions, then covariate names."""
-        return tuple(a.accession for a in self.analytes) + tuple(c.name for c in self.covariates)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "analyte_of", MappingProxyType({a.accession: a for a in self.analytes}))
+        object.__setattr__(self, "covariate_of", MappingProxyType({c.name: c for c in self.covariates}))
+        object.__setattr__(self, "codes", (*self.analyte_of, *self.covariate_of))

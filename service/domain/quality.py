@@ -17,7 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from service.domain.measures import (
     ABSORBANCE_414,
@@ -30,7 +32,7 @@ from service.domain.measures import (
     REPLICATE_SD,
     SPIKE_IN_CQ,
 )
-from service.domain.panel import GateLimits
+from service.domain.panel import GateLimits, Panel
 from service.domain.submission import Submission
 
 
@@ -56,8 +58,7 @@ class Direction(StrEnum):
         return "lower" if self is Direction.LOW else "higher"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One check. `observed` and `limit` share the gate's unit; `limit` is the one passed or broken."""
 
     code: str
@@ -67,8 +68,7 @@ class Check:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(NamedTuple):
     """All checks of a submission and what they come to."""
 
     verdict: Verdict
@@ -94,8 +94,10 @@ def _difference(minuend: float | None, subtrahend: float | None) -> float | None
 
 
 def _measure(submission: Submission, code: str, analyte: str | None = None) -> float | None:
-    found = [item.value for item in submission.quality if item.code == code and item.analyte == analyte]
-    return found[0] if found else None
+    for item in submission.quality:
+        if item.code == code and item.analyte == analyte:
+            return item.value
+    return None
 
 
 def _measured(code: str) -> Callable[[Submission, GateLimits], float | None]:
@@ -170,27 +172,54 @@ GATES: Mapping[str, Gate] = MappingProxyType({gate.code: gate for gate in _ALL})
 _ORDER = (Verdict.FAIL, Verdict.FLAG, Verdict.PASS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A gate of a panel, its limits, and its check where nothing can be observed."""
+
+    gate: Gate
+    limits: GateLimits
+    unobserved: Check
+
+
+_APPLICABILITY = Check(
+    "applicability", Verdict.NOT_ASSESSED, None, None, "The version locks no reference distribution."
+)
+
+
 def assess(submission: Submission) -> Quality:
     """Every check of the submission's panel, in the panel's order, then substitutions and applicability."""
-    limits = submission.panel.gates
-    checks = [_check(GATES[code], limits[code], submission) for code in limits]
+    checks: list[Check] = []
+    withheld = False
+    for planned in _plan(submission.panel):
+        observed = planned.gate.observe(submission, planned.limits)
+        if observed is None:
+            checks.append(planned.unobserved)
+            withheld = withheld or planned.limits.required
+        else:
+            checks.append(_check(planned.gate, planned.limits, observed))
     checks += _substitutions(submission)
-    checks.append(
-        Check("applicability", Verdict.NOT_ASSESSED, None, None, "The version locks no reference distribution.")
+    checks.append(_APPLICABILITY)
+    return Quality(Verdict.FAIL if withheld else _worst(checks), tuple(checks))
+
+
+@lru_cache(maxsize=256)
+def _plan(panel: Panel) -> tuple[_Planned, ...]:
+    """What an assessment needs of a panel, made once: most gates of most submissions have nothing to observe."""
+    return tuple(
+        _Planned(GATES[code], limits, Check(code, Verdict.NOT_ASSESSED, None, _nearest(limits), limits.source))
+        for code, limits in panel.gates.items()
     )
-    return Quality(_overall(checks, {code for code in limits if limits[code].required}), tuple(checks))
 
 
-def _check(gate: Gate, limits: GateLimits, submission: Submission) -> Check:
-    observed = gate.observe(submission, limits)
-    if observed is None:
-        nearest = limits.fail if limits.flag is None else limits.flag
-        return Check(gate.code, Verdict.NOT_ASSESSED, None, nearest, limits.source)
+def _check(gate: Gate, limits: GateLimits, observed: float) -> Check:
     for verdict, limit in ((Verdict.FAIL, limits.fail), (Verdict.FLAG, limits.flag)):
         if limit is not None and _beyond(observed, limit, gate.direction):
             return Check(gate.code, verdict, observed, limit, limits.source)
-    nearest = limits.fail if limits.flag is None else limits.flag
-    return Check(gate.code, Verdict.PASS, observed, nearest, limits.source)
+    return Check(gate.code, Verdict.PASS, observed, _nearest(limits), limits.source)
+
+
+def _nearest(limits: GateLimits) -> float | None:
+    return limits.fail if limits.flag is None else limits.flag
 
 
 def _beyond(observed: float, limit: float, direction: Direction) -> bool:
@@ -205,8 +234,6 @@ def _substitutions(submission: Submission) -> list[Check]:
     return [Check("substitutions", verdict, float(count), float(allowed), "The version's limit on supplied values.")]
 
 
-def _overall(checks: list[Check], required: set[str]) -> Verdict:
-    if any(check.verdict is Verdict.NOT_ASSESSED and check.code in required for check in checks):
-        return Verdict.FAIL
-    assessed = {check.verdict for check in checks}
-    return next((verdict for verdict in _ORDER if verdict in assessed), Verdict.NOT_ASSESSED)
+def _worst(checks: list[Check]) -> Verdict:
+    found = [check.verdict for check in checks]
+    return next((verdict for verdict in _ORDER if verdict in found), Verdict.NOT_ASSESSED)

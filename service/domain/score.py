@@ -1,7 +1,7 @@
-"""The result of scoring one specimen: value, kind, category and contributions.
+"""The result of scoring one specimen: value, kind, category and the terms it is made of.
 
-A score is re-derivable: `value` is the inverse `link` of `baseline` plus the sum of the contributions' `term`s, added
-in the order shown. Numbers are full doubles; `display` is the only rounding, and only for people.
+A score is re-derivable: `value` is the inverse `link` of `baseline` plus the sum of the `terms`, added in the order
+shown. Numbers are full doubles; `display` is the only rounding, and only for people.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt}
 
@@ -29,43 +29,36 @@ class Category:
         return bool(_HOLDS[self.comparator](value, self.cut_point))
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """One additive term: what was submitted (`value` in `unit`; None where a rule supplied the value), the `used`
-    value after normalisation, and `term` = coefficient times `used`, on the link's scale."""
-
-    input: str
-    code: str
-    name: str
-    value: float | None
-    unit: str
-    used: float
-    term: float
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """One score. `kind` is `probability` or `index`; `link` is `logit` or `identity`; `interval` is None where the
-    version locks no covariance; `raw` is the value before a named calibration step, else None."""
+    version locks no covariance; `raw` is the value before a named calibration step, else None.
+
+    `used` are the inputs after normalisation and `terms` what each adds on the link's scale, coefficient times `used`;
+    both are in the order of the submission's inputs. `terms` is None where the model does not add up terms.
+    """
 
     value: float
     kind: str
     link: str
     baseline: float
-    contributions: tuple[Contribution, ...] | None
+    used: tuple[float, ...]
+    terms: tuple[float, ...] | None
     category: Category | None
     interval: dict[str, Any] | None = None
     raw: float | None = None
 
     @property
     def explanation(self) -> str:
-        """`additive` where the contributions add up to the score, else `not_additive`."""
-        return "not_additive" if self.contributions is None else "additive"
+        """`additive` where the terms add up to the score, else `not_additive`."""
+        return "not_additive" if self.terms is None else "additive"
 
 
 def find_category(value: float, categories: Sequence[Category]) -> Category | None:
     """The first category that holds, in the order of the version; None where none does or the version has none."""
-    return next((category for category in categories if category.holds(value)), None)
+    for category in categories:
+        if category.holds(value):
+            return category
+    return None
 
 
 def display(value: float, digits: int = 3) -> str:

@@ -1,7 +1,8 @@
 """Shapes of JSON values: one declaration gives both the check of a document and its JSON Schema.
 
 Rules:
-1. `read` collects: it notes every problem and goes on, so that a caller mends a document once.
+1. `read` collects: it notes every problem and goes on, so that a caller mends a document once. `check` raises at the
+   first problem, whichever that is, and costs a right document much less; both stand on the same checks of the leaves.
 2. A value that is wrong reads as INVALID, an optional field that is null or left out is not in the result; a later
    check can therefore tell "wrong, and said so" from "not sent".
 3. No submitted text enters a problem. A pointer holds only names of the table and list indices.
@@ -11,10 +12,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from service.errors import Problem
@@ -29,6 +32,16 @@ class Invalid(Enum):
 INVALID: Final = Invalid.INVALID
 
 
+class Wrong(Exception):
+    """A value is not as its shape wants it: the code, the message and the remedy of that problem."""
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+
 class Findings:
     """The problems found so far, in the order of the document."""
 
@@ -40,9 +53,17 @@ class Findings:
         self.problems.append(Problem(pointer, code, message, remedy, analyte))
         return INVALID
 
+    def note(self, pointer: str, wrong: Wrong) -> Invalid:
+        """Notes what is wrong with the value at `pointer`; gives INVALID back as well."""
+        return self.add(pointer, wrong.code, wrong.message, wrong.remedy)
+
 
 class Shape(Protocol):
     """What a value must look like."""
+
+    def check(self, value: object) -> Any:
+        """The checked value; raises Wrong where `read` would note a problem."""
+        ...
 
     def read(self, value: object, pointer: str, found: Findings) -> Any:
         """The checked value, or INVALID with the problems noted in `found`."""
@@ -53,25 +74,50 @@ class Shape(Protocol):
         ...
 
 
+class Leaf(ABC):
+    """A value without parts: at most one thing is wrong with it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def check(self, value: object) -> Any:
+        """The checked value; raises Wrong."""
+
+    def read(self, value: object, pointer: str, found: Findings) -> Any:
+        """The checked value, or INVALID with the problem noted in `found`."""
+        try:
+            return self.check(value)
+        except Wrong as wrong:
+            return found.note(pointer, wrong)
+
+
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A string of `low` to `high` characters that matches `pattern` as a whole; `wanted` says so in words."""
+class Text(Leaf):
+    """A string of `low` to `high` characters that matches `pattern` as a whole; `wanted` says so in words.
+
+    A `recurring` one comes again and again, as names and units do, and is not matched anew each time.
+    """
 
     pattern: str
     wanted: str
     high: int = 128
     low: int = 1
+    recurring: bool = False
+    _matches: Callable[[str], object] = field(init=False, repr=False, compare=False)
 
-    def read(self, value: object, pointer: str, found: Findings) -> str | Invalid:
+    def __post_init__(self) -> None:
+        matches = re.compile(self.pattern).fullmatch
+        object.__setattr__(self, "_matches", lru_cache(maxsize=4096)(matches) if self.recurring else matches)
+
+    def check(self, value: object) -> str:
         """The string itself. A lone surrogate cannot be stored or hashed as UTF-8, so it is refused here."""
         if not isinstance(value, str):
-            return found.add(pointer, "wrong_type", "The value is not a string.", f"Send {self.wanted}.")
+            raise Wrong("wrong_type", "The value is not a string.", f"Send {self.wanted}.")
         if not self.low <= len(value) <= self.high:
             message = f"The text is shorter than {self.low} or longer than {self.high} characters."
-            return found.add(pointer, "wrong_length", message, f"Send {self.wanted}.")
-        if _has_surrogate(value) or re.fullmatch(self.pattern, value) is None:
-            message = "The text is not in the form expected here."
-            return found.add(pointer, "wrong_format", message, f"Send {self.wanted}.")
+            raise Wrong("wrong_length", message, f"Send {self.wanted}.")
+        if self._matches(value) is None or not (value.isascii() or _is_whole(value)):
+            raise Wrong("wrong_format", "The text is not in the form expected here.", f"Send {self.wanted}.")
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -81,19 +127,19 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Leaf):
     """One of a closed list of strings."""
 
     values: tuple[str, ...]
 
-    def read(self, value: object, pointer: str, found: Findings) -> str | Invalid:
+    def check(self, value: object) -> str:
         """The string itself."""
+        if isinstance(value, str) and value in self.values:
+            return value
         remedy = f"Send one of: {', '.join(self.values)}."
         if not isinstance(value, str):
-            return found.add(pointer, "wrong_type", "The value is not a string.", remedy)
-        if value not in self.values:
-            return found.add(pointer, "not_allowed", "The value is not one of those allowed here.", remedy)
-        return value
+            raise Wrong("wrong_type", "The value is not a string.", remedy)
+        raise Wrong("not_allowed", "The value is not one of those allowed here.", remedy)
 
     def schema(self) -> dict[str, Any]:
         """`enum`."""
@@ -101,26 +147,35 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(Leaf):
     """A finite JSON number within `bounds`, both included; `whole` for counts. Never a boolean or a string."""
 
     bounds: tuple[float, float] | None = None
     whole: bool = False
 
-    def read(self, value: object, pointer: str, found: Findings) -> float | Invalid:
+    def check(self, value: object) -> float:
         """The nearest double (an int where `whole`)."""
-        kind = "a whole number" if self.whole else "a number"
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return found.add(pointer, "wrong_type", "The value is not a JSON number.", f"Send {kind}, unquoted.")
-        number = _finite(value)
-        if number is None:
-            return found.add(pointer, "not_finite", "The value is not a finite number.", f"Send {kind}.")
+        number = value if type(value) is float else self._double(value)
+        if not math.isfinite(number):
+            raise Wrong("not_finite", "The value is not a finite number.", f"Send {self._kind}.")
         if self.whole and not number.is_integer():
-            return found.add(pointer, "wrong_type", "The value is not a whole number.", f"Send {kind}.")
+            raise Wrong("wrong_type", "The value is not a whole number.", f"Send {self._kind}.")
         if self.bounds is not None and not self.bounds[0] <= number <= self.bounds[1]:
-            remedy = f"Send {kind} from {self.bounds[0]:.12g} to {self.bounds[1]:.12g}."
-            return found.add(pointer, "out_of_range", "The value is outside its possible limits.", remedy)
+            remedy = f"Send {self._kind} from {self.bounds[0]:.12g} to {self.bounds[1]:.12g}."
+            raise Wrong("out_of_range", "The value is outside its possible limits.", remedy)
         return int(number) if self.whole else number
+
+    def _double(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Wrong("wrong_type", "The value is not a JSON number.", f"Send {self._kind}, unquoted.")
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+
+    @property
+    def _kind(self) -> str:
+        return "a whole number" if self.whole else "a number"
 
     def schema(self) -> dict[str, Any]:
         """`number` or `integer` with its bounds."""
@@ -128,39 +183,33 @@ class Number:
         return kind if self.bounds is None else {**kind, "minimum": self.bounds[0], "maximum": self.bounds[1]}
 
 
-def _finite(value: float) -> float | None:
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
 _ZONE = r"(?:Z|[+-][0-9]{2}:[0-5][0-9])"
+_IS_INSTANT = re.compile(_DATE_TIME + _ZONE).fullmatch
+_LACKS_ZONE = re.compile(_DATE_TIME).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
+class Instant(Leaf):
     """A date and time with a zone (RFC 3339), read as UTC."""
 
-    def read(self, value: object, pointer: str, found: Findings) -> datetime | Invalid:
+    def check(self, value: object) -> datetime:
         """The instant in UTC."""
         remedy = "Send an RFC 3339 time with a zone, such as 2026-01-31T08:00:00Z."
         if not isinstance(value, str):
-            return found.add(pointer, "wrong_type", "The value is not a string.", remedy)
-        if re.fullmatch(_DATE_TIME, value):
-            return found.add(pointer, "time_without_zone", "The time has no zone.", remedy)
-        if re.fullmatch(_DATE_TIME + _ZONE, value):
+            raise Wrong("wrong_type", "The value is not a string.", remedy)
+        if _IS_INSTANT(value):
             try:
                 return datetime.fromisoformat(value).astimezone(UTC)
             except (ValueError, OverflowError):
                 pass  # well-formed, but no such day, hour or offset: one answer for both
-        return found.add(pointer, "wrong_format", "The value is not a date and time.", remedy)
+        if _LACKS_ZONE(value):
+            raise Wrong("time_without_zone", "The time has no zone.", remedy)
+        raise Wrong("wrong_format", "The value is not a date and time.", remedy)
 
     def schema(self) -> dict[str, Any]:
         """`date-time`, with a pattern because many validators ignore formats."""
@@ -175,16 +224,26 @@ class ListOf:
     low: int = 0
     high: int = 4096
 
+    def check(self, value: object) -> tuple[Any, ...]:
+        """The items, each checked."""
+        return tuple(map(self.item.check, self._items(value)))
+
     def read(self, value: object, pointer: str, found: Findings) -> tuple[Any, ...] | Invalid:
         """The items, each read or INVALID, at their places."""
+        try:
+            items = self._items(value)
+        except Wrong as wrong:
+            return found.note(pointer, wrong)
+        return tuple(self.item.read(item, f"{pointer}/{index}", found) for index, item in enumerate(items))
+
+    def _items(self, value: object) -> list[Any]:
         if not isinstance(value, list):
-            return found.add(pointer, "wrong_type", "The value is not a list.", "Send a JSON array.")
+            raise Wrong("wrong_type", "The value is not a list.", "Send a JSON array.")
         if len(value) < self.low:
-            return found.add(pointer, "empty_list", "The list is empty.", f"Send at least {self.low} item.")
+            raise Wrong("empty_list", "The list is empty.", f"Send at least {self.low} item.")
         if len(value) > self.high:
-            remedy = f"Send at most {self.high} items."
-            return found.add(pointer, "too_many_items", "The list has too many items.", remedy)
-        return tuple(self.item.read(item, f"{pointer}/{index}", found) for index, item in enumerate(value))
+            raise Wrong("too_many_items", "The list has too many items.", f"Send at most {self.high} items.")
+        return value
 
     def schema(self) -> dict[str, Any]:
         """`array` with its bounds."""
@@ -205,22 +264,52 @@ class Record:
 
     fields: Mapping[str, Field]
     rules: Mapping[str, Any] = field(default_factory=dict)
+    _checks: Mapping[str, Callable[[object], Any]] = field(init=False, repr=False, compare=False)
+    _required: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        checks = {name: expected.shape.check for name, expected in self.fields.items()}
+        object.__setattr__(self, "_checks", checks)
+        required = frozenset(name for name, expected in self.fields.items() if expected.required)
+        object.__setattr__(self, "_required", required)
+
+    def check(self, value: object) -> dict[str, Any]:
+        """What was sent, by field name; null counts as not sent."""
+        checks, result = self._checks, {}
+        for name, part in self._members(value).items():
+            if name not in checks:
+                raise self._unknown()
+            if part is not None:
+                result[name] = checks[name](part)
+        for name in self._required:
+            if name not in result:
+                raise _missing(name)
+        return result
 
     def read(self, value: object, pointer: str, found: Findings) -> dict[str, Any] | Invalid:
         """What was sent, by field name; null counts as not sent."""
-        if not isinstance(value, dict):
-            return found.add(pointer, "wrong_type", "The value is not an object.", "Send a JSON object.")
-        if not value.keys() <= self.fields.keys():
-            remedy = f"Send only: {', '.join(self.fields)}."
-            found.add(pointer, "unknown_field", "The object has a field that is not known here.", remedy)
+        try:
+            members = self._members(value)
+        except Wrong as wrong:
+            return found.note(pointer, wrong)
+        if not members.keys() <= self.fields.keys():
+            found.note(pointer, self._unknown())
         result: dict[str, Any] = {}
         for name, expected in self.fields.items():
-            if value.get(name) is not None:
-                result[name] = expected.shape.read(value[name], f"{pointer}/{name}", found)
+            if members.get(name) is not None:
+                result[name] = expected.shape.read(members[name], f"{pointer}/{name}", found)
             elif expected.required:
-                message = "A required field is missing or null."
-                result[name] = found.add(f"{pointer}/{name}", "missing_field", message, f"Send the field {name}.")
+                result[name] = found.note(f"{pointer}/{name}", _missing(name))
         return result
+
+    def _members(self, value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Wrong("wrong_type", "The value is not an object.", "Send a JSON object.")
+        return value
+
+    def _unknown(self) -> Wrong:
+        remedy = f"Send only: {', '.join(self.fields)}."
+        return Wrong("unknown_field", "The object has a field that is not known here.", remedy)
 
     def schema(self) -> dict[str, Any]:
         """`object` that allows no other field."""
@@ -233,6 +322,10 @@ class Record:
             "additionalProperties": False,
             **self.rules,
         }
+
+
+def _missing(name: str) -> Wrong:
+    return Wrong("missing_field", "A required field is missing or null.", f"Send the field {name}.")
 
 
 def _nullable(expected: Field) -> dict[str, Any]:

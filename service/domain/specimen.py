@@ -16,7 +16,7 @@ from service.domain.inputs import read_covariates, read_quality
 from service.domain.intended_use import check_intended_use
 from service.domain.measurements import read_measurements
 from service.domain.panel import Panel
-from service.domain.shape import INVALID, Findings
+from service.domain.shape import INVALID, Findings, Wrong
 from service.domain.submission import PanelInput, QualityMeasure, Specimen, Subject, Submission
 from service.errors import InputRejected, Problem
 
@@ -36,8 +36,7 @@ def parse_document(document: object, *, find_panel: Callable[[str], Panel], now:
     `InputRejected` in its own class, joined by whatever else is wrong. `now` is the aware time of receipt.
     """
     found = Findings()
-    read = REQUEST.read(as_object(document), "", found)
-    assert read is not INVALID  # noqa: S101 - a dict was handed in
+    read = _read(as_object(document), found)
     panel, refusal = _find_panel(read["model"], find_panel)
     _check_amendment(read, found)
     _check_times(read["specimen"], now, found)
@@ -55,6 +54,15 @@ def parse_document(document: object, *, find_panel: Callable[[str], Panel], now:
         raise _rejected(found.problems)
     inputs = {**analytes, **covariates}
     return _submission(read, panel, tuple(inputs[code] for code in panel.codes), quality)
+
+
+def _read(document: dict[str, Any], found: Findings) -> dict[str, Any]:
+    try:
+        return REQUEST.check(document)
+    except Wrong:
+        read = REQUEST.read(document, "", found)
+        assert read is not INVALID  # noqa: S101 - a dict was handed in
+        return read
 
 
 def _find_panel(reference: Any, find_panel: Callable[[str], Panel]) -> tuple[Panel | None, InputRejected | None]:
@@ -94,12 +102,13 @@ def _check_times(specimen: Any, now: datetime, found: Findings) -> None:
     if specimen is INVALID:
         return
     collected, received = specimen["collected_at"], specimen.get("received_at", INVALID)
+    latest = now + CLOCK_SKEW
     for name, time in (("collected_at", collected), ("received_at", received)):
-        if time is not INVALID and time > now + CLOCK_SKEW:
+        if time is not INVALID and time > latest:
             minutes = CLOCK_SKEW // timedelta(minutes=1)
             message = f"The time lies more than {minutes} minutes after the service's clock."
             found.add(f"/specimen/{name}", "time_in_future", message, "Check the time and its zone.")
-    if INVALID not in {collected, received} and received < collected:
+    if collected is not INVALID and received is not INVALID and received < collected:
         message = "The specimen was received before it was collected."
         found.add("/specimen/received_at", "received_before_collected", message, "Check both times and their zones.")
 
@@ -107,23 +116,12 @@ def _check_times(specimen: Any, now: datetime, found: Findings) -> None:
 def _submission(
     read: dict[str, Any], panel: Panel, inputs: tuple[PanelInput, ...], quality: tuple[QualityMeasure, ...]
 ) -> Submission:
-    subject, specimen = read["subject"], read["specimen"]
     replaces = read.get("replaces")
     return Submission(
         model=read["model"],
         panel=panel,
-        subject=Subject(subject["id"], subject["age_years"], subject["sex"]),
-        specimen=Specimen(
-            id=specimen["id"],
-            type=specimen["type"],
-            collected_at=specimen["collected_at"],
-            received_at=specimen.get("received_at"),
-            anticoagulant=specimen.get("anticoagulant"),
-            isolation=specimen.get("isolation"),
-            processing_delay_minutes=specimen.get("processing_delay_minutes"),
-            freeze_thaw_cycles=specimen.get("freeze_thaw_cycles"),
-            volume_ul=specimen.get("volume_ul"),
-        ),
+        subject=Subject(**read["subject"]),
+        specimen=Specimen(**read["specimen"]),
         inputs=inputs,
         quality=quality,
         replaces=None if replaces is None else replaces.lower(),

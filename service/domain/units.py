@@ -144,6 +144,8 @@ def parse_unit(code: str) -> Unit:
     raise UnknownUnit(() if meant is None else (meant,))
 
 
+# Asked twice for every value in another unit; laboratories send few different ones.
+@lru_cache(maxsize=1024)
 def _ratio(source: Unit, target: Unit, molar_mass: Decimal | None) -> Fraction | None:
     """The exact number a value in `source` is multiplied by to give `target`, or None where the two do not meet."""
     ratio = Fraction(source.factor) / Fraction(target.factor)
@@ -174,8 +176,10 @@ def convert(value: float, source: str, target: str, molar_mass: Decimal | None =
     ratio = _ratio(parse_unit(source), parse_unit(target), molar_mass)
     if ratio is None or not math.isfinite(value):
         raise ValueError("The units do not convert into each other, or the value is not finite.")
+    numerator, denominator = Decimal(repr(float(value))).as_integer_ratio()
     try:
-        return float(Fraction(Decimal(repr(float(value)))) * ratio)
+        # Python divides integers of any length exactly and rounds once.
+        return numerator * ratio.numerator / (denominator * ratio.denominator)
     except OverflowError:
         return math.copysign(math.inf, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -99,6 +100,10 @@ class Manifest(Group):
 
     def categories(self) -> tuple[Category, ...]:
         """The answer's categories, in the order they are tried."""
+        return self._categories
+
+    @cached_property
+    def _categories(self) -> tuple[Category, ...]:
         return tuple(
             Category(c.code, c.label, c.cut_point, c.comparator, c.indeterminate) for c in self.output.categories
         )

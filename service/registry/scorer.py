@@ -1,21 +1,26 @@
-"""From a matrix of panel values to scores: one vectorised path for one row and for a million.
+"""From panel values to scores: one arithmetic for one row and for a million.
 
 The result of a row must not depend on the rows around it, to the last bit. Matrix products and axis sums choose their
 order of additions by shape and memory layout, so they are not used: terms are added elementwise, column after column
 in panel order, over contiguous copies of at most `BLOCK` rows, and every transcendental function is numpy's.
+
+A row alone goes through the same transforms and sums as Python floats, which are the same IEEE 754 doubles, because a
+numpy call costs more than the arithmetic of a whole row. Property tests hold both to the same bits.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from service.registry.transforms import Floats, Transform, identity
 
 BLOCK = 8192
+NOT_FINITE = "a score is not finite: the inputs are outside what the manifest was checked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,16 @@ class ScoredRows:
     baseline: float
 
 
+class ScoredRow(NamedTuple):
+    """The score of one row: `ScoredRows` of n = 1 without its arrays."""
+
+    value: float
+    raw: float | None
+    used: tuple[float, ...]
+    terms: tuple[float, ...] | None
+    baseline: float
+
+
 class Scorer(Protocol):
     """Scores an (n, k) matrix whose columns are `Panel.codes`, in the panel's units, without NaN."""
 
@@ -38,11 +53,21 @@ class Scorer(Protocol):
         """The scores of all rows. Raises ValueError for a wrong shape or a number that is not finite."""
         ...
 
+    def score_one(self, row: Sequence[float]) -> ScoredRow:
+        """The score of one row, as `score` gives it. Raises ValueError likewise."""
+        ...
+
 
 def sigmoid(z: Floats) -> Floats:
     """1 / (1 + exp(-z)) elementwise, without overflow for any finite z."""
     small = np.exp(-np.abs(z))
     return np.asarray(np.where(z >= 0, 1.0, small) / (1.0 + small), dtype=np.float64)
+
+
+def sigmoid_of_one(z: float) -> float:
+    """`sigmoid` of one number."""
+    small = float(np.exp(-abs(z)))
+    return (1.0 if z >= 0 else small) / (1.0 + small)
 
 
 class LinearScorer:
@@ -78,6 +103,20 @@ class LinearScorer:
                 value[block] = self._score_block(rows[block], used[block], terms[block])
         return ScoredRows(value=value, raw=None, used=used, terms=terms, baseline=self.baseline)
 
+    def score_one(self, row: Sequence[float]) -> ScoredRow:
+        """As `Scorer.score_one`, bit for bit what `score` gives."""
+        if len(row) != len(self.coefficients):
+            raise ValueError(f"a row of {len(self.coefficients)} numbers is needed")
+        used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
+        terms = tuple([value * weight for value, weight in zip(used, self.coefficients, strict=True)])
+        total = self.baseline
+        for term in terms:
+            total += term
+        if not math.isfinite(total):  # an input that is not finite shows here as well
+            raise ValueError(NOT_FINITE)
+        value = sigmoid_of_one(total) if self.link == "logit" else total
+        return ScoredRow(value, None, used, terms, self.baseline)
+
     def _score_block(self, rows: Floats, used: Floats, terms: Floats) -> Floats:
         # `used` and `terms` are views of the answer's arrays and are filled here.
         total = np.full(len(rows), self.baseline, dtype=np.float64)
@@ -89,7 +128,7 @@ class LinearScorer:
             used[:, column] = value
             terms[:, column] = term
         if not np.isfinite(total).all():
-            raise ValueError("a score is not finite: the inputs are outside what the manifest was checked for")
+            raise ValueError(NOT_FINITE)
         return sigmoid(total) if self.link == "logit" else total
 
 
@@ -117,7 +156,14 @@ class EstimatorScorer:
         rows = np.ascontiguousarray(_checked(matrix, self._width))
         # scikit-learn refuses an empty table, a batch may end with one.
         value = np.array(self._estimator.predict_proba(rows)[:, self._positive] if len(rows) else [], dtype=np.float64)
+        if not np.isfinite(value).all():
+            raise ValueError(NOT_FINITE)
         return ScoredRows(value=value, raw=None, used=rows.copy(), terms=None, baseline=0.0)
+
+    def score_one(self, row: Sequence[float]) -> ScoredRow:
+        """As `Scorer.score_one`, with `terms` None."""
+        scored = self.score(np.array([row], dtype=np.float64))
+        return ScoredRow(float(scored.value[0]), None, tuple(scored.used[0].tolist()), None, scored.baseline)
 
 
 def _checked(matrix: Floats, width: int) -> Floats:

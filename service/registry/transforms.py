@@ -1,8 +1,14 @@
-"""Locked normalisation of one column: log2 with an offset, scaling, min-max. Elementwise, so no row sees another."""
+"""Locked normalisation of one column: log2 with an offset, scaling, min-max. Elementwise, so no row sees another.
+
+A transform takes a column or one number of it, and gives a number the bits it would have in the column: IEEE 754 fixes
+those of the four operations, and a logarithm is numpy's in both cases.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +16,18 @@ from numpy.typing import NDArray
 from service.registry.manifest_estimator import DeltaCq, Log2, MinMax, Ratio, Scale, Step
 
 Floats = NDArray[np.float64]
-Transform = Callable[[Floats], Floats]
+Values = TypeVar("Values", float, Floats)
 
 
-def identity(values: Floats) -> Floats:
+class Transform(Protocol):
+    """The same function of every number of a column, or of one number."""
+
+    def __call__(self, values: Values, /) -> Values:
+        """The numbers after the transform."""
+        ...
+
+
+def identity(values: Values) -> Values:
     """The values themselves."""
     return values
 
@@ -29,23 +43,40 @@ def column_transforms(codes: Sequence[str], steps: Sequence[Step]) -> tuple[Tran
 def _single(step: Step) -> Transform:
     match step:
         case Log2():
-            offset = step.offset
-            return lambda values: np.log2(values + offset)
+            return _log2(step.offset)
         case Scale():
-            centre, spread = step.centre, step.spread
-            return lambda values: (values - centre) / spread
+            return _scale(step.centre, step.spread)
         case MinMax():
-            low, width = step.minimum, step.maximum - step.minimum
-            return lambda values: (values - low) / width
+            return _scale(step.minimum, step.maximum - step.minimum)
         case DeltaCq() | Ratio():
             raise ValueError("a step over several analytes is not a transform of one column")
+
+
+def _scale(centre: float, spread: float) -> Transform:
+    def scaled(values: Values) -> Values:
+        return (values - centre) / spread
+
+    return scaled
+
+
+def _log2(offset: float) -> Transform:
+    def logarithm(values: Values) -> Values:
+        shifted = values + offset
+        if isinstance(shifted, float):
+            # numpy warns of a number without a logarithm, Python's scalars have no `errstate` that is as cheap.
+            return float(np.log2(shifted)) if shifted > 0 else math.nan
+        return np.log2(shifted)
+
+    return logarithm
 
 
 def _compose(parts: Sequence[Transform]) -> Transform:
     if not parts:
         return identity
+    if len(parts) == 1:
+        return parts[0]
 
-    def chain(values: Floats) -> Floats:
+    def chain(values: Values) -> Values:
         for part in parts:
             values = part(values)
         return values

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from secrets import token_hex
+from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, select, update
 
 from service.audit.entry import parse_timestamp, timestamp
 from service.audit.log import EXAMINE, Anchor, Head, Leaf, LogWriter, encoded, opened
@@ -33,6 +34,10 @@ HEAD_COLUMNS = (
     audit_log.c.root,
     audit_log.c.note,
 )
+
+LOCK_HEAD = f"SELECT {', '.join(column.name for column in HEAD_COLUMNS)} FROM audit_log WHERE state = 'open'"  # noqa: S608
+LAST_SEQ = "SELECT max(seq) FROM audit_entry WHERE log_id = (SELECT log_id FROM audit_log WHERE state = 'open')"
+MOVE_HEAD = "UPDATE audit_log SET size = ?, last_recorded_at = ?, vkey = ?, root = ?, note = ? WHERE log_id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +85,14 @@ class SqlTransaction:
 
         Raises `LogDamaged` where the entries do not end where the head says: such a log is not extended.
         """
-        head = _find_open(self.connection, lock=True)
-        if head is None:
+        # Both are sent before either is awaited; the second is run when the first has its lock, and sees what is there.
+        locked = self.connection.run(LOCK_HEAD if self.connection.embedded else f"{LOCK_HEAD} FOR UPDATE")
+        last = self.connection.run(LAST_SEQ)
+        row = locked.fetchone()
+        if row is None:
             raise LogNotOpen("No audit log is open.", "Start the service once, or reopen the log.")
-        last = select(func.max(audit_entry.c.seq)).where(audit_entry.c.log_id == head.log_id)
-        if self.connection.select(last).scalar_one() != head.size - 1:
+        head = _head(row)
+        if last.fetchone()[0] != head.size - 1:
             raise LogDamaged("The entries of the audit log do not end where its head says.", EXAMINE)
         return head
 
@@ -119,14 +127,8 @@ class SqlTransaction:
 
     def move_head(self, head: Head) -> None:
         """Store `size`, `last_recorded_at`, `vkey`, `root` and `note` of the head."""
-        moved = {
-            "size": head.size,
-            "last_recorded_at": timestamp(head.last_recorded_at),
-            "vkey": head.vkey,
-            "root": head.root,
-            "note": head.note,
-        }
-        self.connection.execute(update(audit_log).where(audit_log.c.log_id == head.log_id).values(moved))
+        at = timestamp(head.last_recorded_at)
+        self.connection.run(MOVE_HEAD, (head.size, at, head.vkey, head.root, head.note, head.log_id))
 
     def raise_registry_generation(self, log_id: int) -> None:
         """Count one more model transition or key revocation, under the head's lock."""
@@ -209,7 +211,7 @@ def begin(
 
 def find_open(connection: ReadConnection) -> Head | None:
     """The head of the open log, as far as it is committed."""
-    return _find_open(connection, lock=False)
+    return _one_head(connection, select(*HEAD_COLUMNS).where(audit_log.c.state == "open"))
 
 
 def find_head(connection: ReadConnection, origin: str) -> Head | None:
@@ -239,15 +241,12 @@ def list_entries(connection: ReadConnection, *, log_id: int, start: int, limit: 
     return tuple(EntryRow(*row) for row in connection.select(statement))
 
 
-def _find_open(connection: ReadConnection, *, lock: bool) -> Head | None:
-    statement = select(*HEAD_COLUMNS).where(audit_log.c.state == "open")
-    return _one_head(connection, statement.with_for_update() if lock else statement)
-
-
 def _one_head(connection: ReadConnection, statement: Select[*Columns]) -> Head | None:
     row = connection.select(statement).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _head(row)
+
+
+def _head(row: Sequence[Any]) -> Head:
     log_id, origin, size, last_recorded_at, *rest = row
     return Head(log_id, origin, size, _time(last_recorded_at), *rest)
 

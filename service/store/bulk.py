@@ -1,8 +1,8 @@
 """Many rows at once, by the driver's own quickest way.
 
 One INSERT through SQLAlchemy costs more time than everything else that is done for a score, so what group commit writes
-goes to the driver as tuples: `executemany` for a few rows and on SQLite, COPY in binary form for many on PostgreSQL.
-The column order is the table's own, and the table stays the one place that knows it.
+goes to the driver as columns or tuples: one statement over `unnest` on PostgreSQL, `executemany` on SQLite. The column
+order is the table's own, and the table stays the one place that knows it.
 """
 
 from __future__ import annotations
@@ -18,40 +18,55 @@ from .engine import WriteConnection
 
 POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
-COPY_FROM = 8
-"""Rows from which on COPY's two round trips cost less than one statement a row."""
 
-
-def insert_many(connection: WriteConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_many(connection: WriteConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows, each with a value for every column of `table` in its order."""
+    if not rows:
+        return
     if connection.embedded:
-        connection.driver_cursor().executemany(_insert(table, "?"), rows)
-    elif len(rows) < COPY_FROM:
-        connection.driver_cursor().executemany(_insert(table, "%b"), rows)
+        connection.run_many(_insert(table) + _values(table), rows)
     else:
-        statement, types = _copy(table)
-        with connection.driver_cursor().copy(statement) as copy:
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
+        connection.run(_insert(table) + _unnested(table), _columns(table, rows))
 
 
-def execute_many(connection: WriteConnection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Run one statement, written with `?` marks, for every row; the number of rows changed in all."""
-    cursor = connection.driver_cursor()
-    cursor.executemany(statement if connection.embedded else statement.replace("?", "%b"), rows)
-    changed: int = cursor.rowcount
-    return changed
+def insert_unless(
+    connection: WriteConnection,
+    table: Table,
+    rows: Sequence[Sequence[Any]],
+    conflict: str,
+    parameters: Sequence[Any] = (),
+) -> int:
+    """As `insert_many`, with an ON CONFLICT clause and its parameters; how many rows were inserted or updated."""
+    if connection.embedded:
+        statement = _insert(table) + _values(table) + conflict
+        changed: int = connection.run_many(statement, [(*row, *parameters) for row in rows]).rowcount
+        return changed
+    statement = _insert(table) + _unnested(table) + conflict + " RETURNING 1"
+    return len(connection.run(statement, [*_columns(table, rows), *parameters]).fetchall())
+
+
+def _columns(table: Table, rows: Sequence[Sequence[Any]]) -> list[Any]:
+    from .arrays import packed  # noqa: PLC0415 - imports the driver, which SQLite does not need
+
+    return [packed(kind, column) for kind, column in zip(_types(table), zip(*rows, strict=True), strict=True)]
 
 
 @cache
-def _insert(table: Table, mark: str) -> str:
-    names = ", ".join(column.name for column in table.columns)
-    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join([mark] * len(table.columns))})"  # noqa: S608
+def _insert(table: Table) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(column.name for column in table.columns)}) "
 
 
 @cache
-def _copy(table: Table) -> tuple[str, list[str]]:
-    names = ", ".join(column.name for column in table.columns)
-    types = [column.type.compile(POSTGRESQL).lower() for column in table.columns]
-    return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
+def _values(table: Table) -> str:
+    return f"VALUES ({', '.join('?' * len(table.columns))})"
+
+
+@cache
+def _unnested(table: Table) -> str:
+    arrays = ", ".join(f"?::{kind}[]" for kind in _types(table))
+    return f"SELECT * FROM unnest({arrays})"  # noqa: S608
+
+
+@cache
+def _types(table: Table) -> tuple[str, ...]:
+    return tuple(column.type.compile(POSTGRESQL).lower() for column in table.columns)

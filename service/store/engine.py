@@ -14,13 +14,14 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import connect
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +30,6 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Engine,
-    RootTransaction,
     Select,
     Table,
     create_engine,
@@ -38,13 +38,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.base import Executable
 
 from service.errors import CommitUnconfirmed, RowRefused, StorageUnavailable, SystemFault, UnsafeConfiguration
 
 WAIT_SECONDS = 5
 """How long a statement waits for another writer, and a caller for a connection, before the database counts as away."""
+
+IDLE_SECONDS = 0.25
+"""A connection that rested for longer is asked whether it is still there before it is used."""
 
 LIBPQ = {
     "application_name": "exoscore",
@@ -65,7 +69,7 @@ Columns = tuple[Any, ...]
 """Columns of a statement whose types are not tracked."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadConnection:
     """A transaction that may only select."""
 
@@ -76,28 +80,74 @@ class ReadConnection:
         return self.sqlalchemy.execute(statement)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WriteConnection(ReadConnection):
-    """A transaction that may write; it serves wherever a `ReadConnection` does."""
+    """A transaction that may write; it serves wherever a `ReadConnection` does.
 
-    def execute(self, statement: Executable) -> CursorResult[*Columns]:
-        """Run any statement."""
-        return self.sqlalchemy.execute(statement)
+    `run` and `run_many` go to the driver as they are, because building a statement costs more than executing it. On
+    PostgreSQL they are sent in a pipeline: the server's answer is waited for only where a row is
+    fetched, where SQLAlchemy takes over, and at COMMIT, which travels with the last of them.
+    """
+
+    _pipeline: ExitStack = field(default_factory=ExitStack)
+    _piped: bool = False
 
     @property
     def embedded(self) -> bool:
         """Whether this is SQLite."""
         return self.sqlalchemy.dialect.name == "sqlite"
 
-    def driver_cursor(self) -> Any:
-        """A cursor of the driver inside this very transaction, for what only the driver can do quickly."""
-        return self.sqlalchemy.connection.cursor()
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run a statement written with `?` marks; the driver's cursor."""
+        cursor = self._cursor()
+        cursor.execute(statement if self.embedded else _with_psycopg_marks(statement), parameters)
+        return cursor
+
+    def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> Any:
+        """Run a statement written with `?` marks for every row; the driver's cursor."""
+        cursor = self._cursor()
+        cursor.executemany(statement if self.embedded else _with_psycopg_marks(statement), rows)
+        return cursor
+
+    def select(self, statement: Select[*Columns]) -> CursorResult[*Columns]:
+        """Run a SELECT."""
+        self.leave_pipeline()
+        return self.sqlalchemy.execute(statement)
+
+    def execute(self, statement: Executable) -> CursorResult[*Columns]:
+        """Run any statement."""
+        self.leave_pipeline()
+        return self.sqlalchemy.execute(statement)
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT in the dialect of this database, for statements with ON CONFLICT."""
         if self.embedded:
             return sqlite.insert(table)
         return postgresql.insert(table)
+
+    def leave_pipeline(self) -> None:
+        """Wait for what was sent; raises the first error that came of it."""
+        if self._piped:
+            self._piped = False
+            self._pipeline.close()
+
+    def commit_pipeline(self) -> None:
+        """Send COMMIT with what is on its way, and wait for all of it."""
+        if self._piped:
+            self.sqlalchemy.connection.commit()
+            self.leave_pipeline()
+
+    def _cursor(self) -> Any:
+        connection: Any = self.sqlalchemy.connection
+        if not self._piped and not self.embedded:
+            self._pipeline.enter_context(connection.driver_connection.pipeline())
+            self._piped = True
+        return connection.cursor()
+
+
+@cache
+def _with_psycopg_marks(statement: str) -> str:
+    return statement.replace("?", "%b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +198,14 @@ class Database:
         """A writing transaction, committed when the block ends. Raises `RowRefused` where the database refused a row,
         `CommitUnconfirmed` where only COMMIT failed and may have succeeded, else `StorageUnavailable`."""
         with self._storage_errors(), self._writer.connect() as connection, connection.begin() as transaction:
-            yield WriteConnection(connection)
-            # Last thing before COMMIT: what is committed into a deleted file is gone when the process ends.
-            self._require_file()
-            with self._storage_errors(CommitUnconfirmed):
-                _commit(connection, transaction)
+            writing = WriteConnection(connection)
+            with self._ended_pipeline(writing):
+                yield writing
+                # Last thing before COMMIT: what is committed into a deleted file is gone when the process ends.
+                self._require_file()
+                with self._storage_errors(CommitUnconfirmed):
+                    writing.commit_pipeline()
+                    transaction.commit()
 
     def durability_problems(self) -> tuple[str, ...]:
         """Why a COMMIT that returned could still be lost: one sentence per setting, none where all is well."""
@@ -160,6 +213,19 @@ class Database:
             if self.embedded:
                 return _sqlite_durability(connection.sqlalchemy)
             return _postgresql_durability(connection.sqlalchemy)
+
+    @contextmanager
+    def _ended_pipeline(self, connection: WriteConnection) -> Iterator[None]:
+        """End the pipeline before the transaction is rolled back, and close the connection that failed: what the driver
+        thinks of it is not to be relied on any more."""
+        try:
+            yield
+        except BaseException as error:
+            with suppress(self._writer.dialect.loaded_dbapi.Error):
+                connection.leave_pipeline()
+            if isinstance(error, (SystemFault, SQLAlchemyError, self._writer.dialect.loaded_dbapi.Error)):
+                connection.sqlalchemy.invalidate()
+            raise
 
     @contextmanager
     def _storage_errors(self, otherwise: type[StorageUnavailable] = StorageUnavailable) -> Iterator[None]:
@@ -192,15 +258,6 @@ class Database:
         """Close every pooled connection."""
         self._reader.dispose()
         self._writer.dispose()
-
-
-def _commit(connection: Connection, transaction: RootTransaction) -> None:
-    try:
-        transaction.commit()
-    except SQLAlchemyError:
-        # What the driver thinks of this connection is not to be relied on any more: it is closed, not used again.
-        connection.invalidate()
-        raise
 
 
 def _kind_of(cause: BaseException) -> str:
@@ -272,19 +329,36 @@ def _postgresql_engine(url: URL) -> Engine:
         url,
         hide_parameters=True,
         isolation_level="READ COMMITTED",
-        pool_pre_ping=True,
         pool_timeout=WAIT_SECONDS,
         connect_args=LIBPQ,
     )
 
     def on_connect(connection: DBAPIConnection, _record: object) -> None:
         # Not through libpq's `options`: that would replace what the operator's URL says there.
+        from .arrays import register  # noqa: PLC0415 - imports the driver, which SQLite does not need
+
+        register(connection)
         cursor = connection.cursor()
         cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
         cursor.close()
         connection.commit()
 
     event.listen(engine, "connect", on_connect)
+
+    def on_checkout(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if monotonic() - record.info.get("used_at", -IDLE_SECONDS) < IDLE_SECONDS:
+            return
+        try:
+            connection.cursor().execute("SELECT 1")
+            connection.rollback()
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool then opens another one
+
+    def on_checkin(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = monotonic()
+
+    event.listen(engine, "checkout", on_checkout)
+    event.listen(engine, "checkin", on_checkin)
     return engine
 
 

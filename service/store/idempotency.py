@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 
 from service.audit.entry import timestamp
 
-from .bulk import execute_many
+from .bulk import insert_unless
 from .engine import ReadConnection, WriteConnection
 from .tables import idempotency
 
@@ -30,8 +30,7 @@ class ClaimRow:
     expires_at: str
 
 
-CLAIM = """
-    INSERT INTO idempotency (key_hmac, body_hmac, score_id, expires_at) VALUES (?, ?, ?, ?)
+_UNLESS_IN_FORCE = """
     ON CONFLICT (key_hmac) DO UPDATE
     SET body_hmac = excluded.body_hmac, score_id = excluded.score_id, expires_at = excluded.expires_at
     WHERE idempotency.expires_at <= ?"""
@@ -43,10 +42,9 @@ def claim(connection: WriteConnection, claims: Sequence[ClaimRow], now: datetime
     On PostgreSQL this waits for a transaction that claims one of the keys at the same time, and then sees its outcome.
     The keys are claimed in order, so that two replicas that claim many at once never wait for each other.
     """
-    at = timestamp(now)
     ordered = sorted(claims, key=lambda one: one.key_hmac)
-    rows = [(one.key_hmac, one.body_hmac, one.score_id, one.expires_at, at) for one in ordered]
-    if execute_many(connection, CLAIM, rows) == len(rows):
+    rows = [(one.key_hmac, one.body_hmac, one.score_id, one.expires_at) for one in ordered]
+    if insert_unless(connection, idempotency, rows, _UNLESS_IN_FORCE, (timestamp(now),)) == len(rows):
         return set()
     statement = select(idempotency.c.key_hmac, idempotency.c.score_id).where(
         idempotency.c.key_hmac.in_([one.key_hmac for one in claims])

@@ -7,19 +7,18 @@ and a failure anywhere on the way leaves nothing behind. `preview` runs the same
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import numpy as np
 
 from service.audit.entry import Entry, commitment, timestamp
 from service.audit.log import Place
 from service.domain.answer import ModelIdentity, encode_answer, stored_answer
 from service.domain.panel import Panel
 from service.domain.quality import Quality, Verdict, assess
-from service.domain.score import Contribution, Score, find_category
+from service.domain.score import Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
 from service.errors import InputRejected, NoActiveModel, RegistryChanged
@@ -53,11 +52,10 @@ class Scored:
 
     def answer(self, score_id: str | None, created_at: datetime) -> dict[str, Any]:
         """The answer's stored form."""
-        identity = identify(self.version)
         return stored_answer(
             score_id=score_id,
             submission=self.submission,
-            model=identity,
+            model=identify(self.version),
             score=self.score,
             quality=self.quality,
             created_at=timestamp(created_at),
@@ -112,41 +110,34 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
 def preview(models: ActiveModels, body: bytes, now: datetime) -> dict[str, Any]:
     """The answer this request would get, from the same code, marked as a preview; nothing is stored."""
     scored = score_body(models, body, now)
-    return {"preview": True} | scored.answer(None, now)
+    document: dict[str, Any] = json.loads(encode_answer(scored.answer(None, now)))
+    return {"preview": True} | document
 
 
 def score_body(models: ActiveModels, body: bytes, now: datetime) -> Scored:
     """Parse and score one request against a snapshot of models; raises InputRejected with every problem."""
     submission = parse(body, find_panel=lambda reference: _panel(models.resolve(reference)), now=now)
-    version = models.resolve(f"{submission.panel.model_name}@{submission.panel.model_version}")
+    version = models.get(submission.panel.model_name, submission.panel.model_version)
     quality = assess(submission)
     score = None if quality.verdict is Verdict.FAIL else compute(version, submission)
     return Scored(submission, version, score, quality)
 
 
 def compute(version: ModelVersion, submission: Submission) -> Score:
-    """The score of one submission by one version: the batch path with a single row."""
+    """The score of one submission by one version: bit for bit what the batch path gives for this row."""
     manifest, scorer = version.manifest, version.scorer
     if manifest is None or scorer is None:
         raise AssertionError("only a version in force reaches the scorer")
-    matrix = np.array([[item.used for item in submission.inputs]], dtype=np.float64)
-    rows = scorer.score(matrix)
-    value = float(rows.value[0])
-    terms = rows.terms
-    contributions = None
-    if terms is not None:
-        contributions = tuple(
-            Contribution(item.input, item.code, item.name, item.value, item.unit, float(used), float(term))
-            for item, used, term in zip(submission.inputs, rows.used[0], terms[0], strict=True)
-        )
+    row = scorer.score_one([item.used for item in submission.inputs])
     return Score(
-        value=value,
+        value=row.value,
         kind=manifest.output.kind,
         link=manifest.output.link,
-        baseline=rows.baseline,
-        contributions=contributions,
-        category=find_category(value, manifest.categories()),
-        raw=None if rows.raw is None else float(rows.raw[0]),
+        baseline=row.baseline,
+        used=row.used,
+        terms=row.terms,
+        category=find_category(row.value, manifest.categories()),
+        raw=row.raw,
     )
 
 

@@ -77,7 +77,7 @@ def compare(pair: Pair, folder: Path, *, rounds: int, seconds: int) -> None:
         p50: dict[str, list[float]] = {pair.short.name: [], pair.long.name: []}
         for turn in range(rounds):
             for server in (pair.short, pair.long) if turn % 2 == 0 else (pair.long, pair.short):
-                wrk.run(server.target, folder, connections=connections, seconds=1)
+                wrk.warm_up(server.target, folder, connections=connections)
                 load = wrk.run(server.target, folder, connections=connections, seconds=seconds)
                 p50[server.name].append(load.p50_ms)
         short, long = p50.values()

@@ -28,7 +28,6 @@ from tests.benchmarks.machine import CpuTimes
 from tests.benchmarks.servers import PRODUCT, YARDSTICKS, Databases, Server, example_target, opened, real_answer
 
 CONNECTIONS = (1, 16, 64)
-WARM_UP_SECONDS = 1
 TRIES = 3
 
 
@@ -144,7 +143,7 @@ def _calmest(
 
 
 def _sample(server: Server, ledger: Ledger | None, folder: Path, turn: int, connections: int, seconds: float) -> Sample:
-    warm = wrk.run(server.target, folder, connections=connections, seconds=WARM_UP_SECONDS)
+    warm = wrk.warm_up(server.target, folder, connections=connections)
     before = CpuTimes.of(server.process.pid)
     load = wrk.run(server.target, folder, connections=connections, seconds=seconds)
     after = CpuTimes.of(server.process.pid)

@@ -37,7 +37,7 @@ def profile(server: Server, folder: Path, *, connections: int) -> None:
     """Profile a server under load; prints the tables, and where the stacks and the flame graph lie."""
     py_spy, pid = find_py_spy(), server.process.pid
     kept = Path(tempfile.mkdtemp(prefix=f"exoscore-profile-{server.name}-"))
-    wrk.run(server.target, folder, connections=connections, seconds=2)
+    wrk.warm_up(server.target, folder, connections=connections)
     before, threads = CpuTimes.of(pid), thread_seconds(pid)
     quiet = wrk.run(server.target, folder, connections=connections, seconds=SECONDS / 2)
     cpu_us = (CpuTimes.of(pid).process - before.process) / quiet.requests * 1e6

@@ -69,22 +69,35 @@ class Load:
         return self.requests / self.seconds
 
 
+def warm_up(target: Target, folder: Path, *, connections: int) -> Load:
+    """A second of load before a measurement; a slow server may use it up without an answer."""
+    return _run(target, folder, connections, 1, None)
+
+
 def run(target: Target, folder: Path, *, connections: int, seconds: float, ids: Path | None = None) -> Load:
-    """Load `target` for a while; raises Unmeasurable where an answer was no success. `ids` receives the ids answered.
+    """Load `target` for a while; raises Unmeasurable where an answer was no success or none came at all. `ids` names a
+    file that receives status and id of every answer.
 
     When the time is over wrk drops its connections: up to one request each is served but not counted.
     """
+    load = _run(target, folder, connections, max(1, round(seconds)), ids)
+    if not load.requests:
+        raise Unmeasurable(f"{target.origin} gave no answer within {seconds} s.")
+    return load
+
+
+def _run(target: Target, folder: Path, connections: int, seconds: int, ids: Path | None) -> Load:
     head, tail = _request(target)
     script = folder / "load.lua"
     kept = "" if ids is None else KEEP_IDS % _lua(str(ids).encode())
     script.write_text(SCRIPT % (_lua(head), _lua(tail)) + kept)
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "20s", "-s", str(script)]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(script)]
     done = subprocess.run([*command, target.origin], capture_output=True, text=True, check=False)
     measured = next((line for line in done.stdout.splitlines() if line.startswith(MARK)), None)
     if done.returncode or measured is None:
         raise Unmeasurable(f"wrk failed: {done.stdout} {done.stderr}")
     load = Load(**json.loads(measured.removeprefix(MARK)))
-    if load.refused or load.broken or not load.requests:
+    if load.refused or load.broken:
         raise Unmeasurable(
             f"of {load.requests} requests to {target.origin}, {load.refused} were refused and {load.broken} broke."
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.score import Category, Contribution, Score, display, find_category
+from service.domain.score import Category, Score, display, find_category
 
 CATEGORIES = (
     Category("high", "High", 0.7, ">="),
@@ -31,10 +31,9 @@ def test_no_category_holds() -> None:
     assert find_category(1.0, (Category("low", "Low", 0.4, "<"),)) is None
 
 
-def test_explanation_follows_the_contributions() -> None:
-    term = Contribution("analyte", "MIMAT0000075", "hsa-miR-20a-5p", 1.0, "{zscore}", 1.0, 0.5)
-    assert Score(0.6, "probability", "logit", 0.1, (term,), None).explanation == "additive"
-    assert Score(0.6, "probability", "logit", 0.1, None, None).explanation == "not_additive"
+def test_explanation_follows_the_terms() -> None:
+    assert Score(0.6, "probability", "logit", 0.1, (1.0,), (0.5,), None).explanation == "additive"
+    assert Score(0.6, "probability", "logit", 0.1, (1.0,), None, None).explanation == "not_additive"
 
 
 def test_display_rounds_for_people() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from service.domain.shape import INVALID, Choice, Field, Findings, Instant, ListOf, Number, Record, Shape, Text
+from service.domain.shape import INVALID, Choice, Field, Findings, Instant, ListOf, Number, Record, Shape, Text, Wrong
 
 WORD = Text("[a-z]+", "lower-case letters", high=5)
 RECORD = Record({"word": Field(WORD, required=True), "count": Field(Number((0, 9), whole=True))})
@@ -15,6 +15,11 @@ RECORD = Record({"word": Field(WORD, required=True), "count": Field(Number((0, 9
 def read(shape: Shape, value: object) -> tuple[Any, list[tuple[str, str]]]:
     found = Findings()
     result = shape.read(value, "/x", found)
+    if found.problems:
+        with pytest.raises(Wrong):
+            shape.check(value)
+    else:
+        assert shape.check(value) == result
     return result, [(problem.pointer, problem.code) for problem in found.problems]
 
 

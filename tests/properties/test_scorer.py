@@ -13,7 +13,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from service.registry.lower import lower, prove
-from service.registry.scorer import LinearScorer, sigmoid
+from service.registry.manifest_estimator import Log2, MinMax, Scale, Step
+from service.registry.scorer import BLOCK, LinearScorer, sigmoid, sigmoid_of_one
+from service.registry.transforms import column_transforms
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 
@@ -35,6 +37,54 @@ def test_bits_do_not_depend_on_the_company(data, rows: int, width: int, order: s
     index = data.draw(st.integers(0, rows - 1))
     alone = scorer.score(matrix[index : index + 1])
     assert alone.value.tobytes() == together.value[index : index + 1].tobytes()
+
+
+@st.composite
+def normalised(draw: st.DrawFn) -> tuple[LinearScorer, int]:
+    """A scorer whose columns go through up to three steps each, and its width; any number of +-1e6 can be scored."""
+    width = draw(st.sampled_from([1, 6, 12, 24]))
+    codes = [f"c{index}" for index in range(width)]
+    spread = st.floats(1e-3, 1e3)
+    steps: list[Step] = []
+    for code in codes:
+        kinds = draw(st.lists(st.sampled_from(["log2", "scale", "min_max"]), max_size=3, unique=True))
+        if "log2" in kinds:  # first, where its argument is known to be positive
+            steps.append(Log2(step="log2", analytes=(code,), offset=draw(st.floats(1.0001e6, 1e9))))
+        if "scale" in kinds:
+            steps.append(Scale(step="scale", analyte=code, centre=draw(finite), spread=draw(spread)))
+        if "min_max" in kinds:
+            low = draw(finite)
+            steps.append(MinMax(step="min_max", analyte=code, minimum=low, maximum=low + draw(spread)))
+    weights = draw(st.lists(finite, min_size=width, max_size=width))
+    link = draw(st.sampled_from(["logit", "identity"]))
+    transforms = column_transforms(codes, steps)
+    return LinearScorer(weights, intercept=draw(finite), link=link, transforms=transforms), width
+
+
+@given(model=normalised(), rows=st.sampled_from([1, 7, BLOCK + 1]), order=st.sampled_from("CF"), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_one_row_has_the_bits_it_has_in_a_matrix(
+    model: tuple[LinearScorer, int], rows: int, order: str, data: st.DataObject
+) -> None:
+    scorer, width = model
+    seed, size = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.sampled_from([1e-3, 1.0, 1e3, 1e6]))
+    matrix = np.asarray(np.random.default_rng(seed).uniform(-size, size, size=(rows, width)), order=order)
+    index = data.draw(st.integers(0, rows - 1))
+    matrix[index] = data.draw(hnp.arrays(np.float64, width, elements=finite))
+    together = scorer.score(matrix)
+    for row in {0, index, rows - 1}:
+        alone = scorer.score_one(matrix[row].tolist())
+        assert repr(alone.value) == repr(float(together.value[row]))
+        assert repr(alone.used) == repr(tuple(together.used[row].tolist()))
+        assert together.terms is not None
+        assert repr(alone.terms) == repr(tuple(together.terms[row].tolist()))
+        assert (alone.raw, alone.baseline) == (None, together.baseline)
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 3000), elements=st.floats(allow_nan=False, allow_infinity=False)))
+@settings(deadline=None)
+def test_the_sigmoid_of_one_number_has_the_bits_of_the_sigmoid_of_many(values: np.ndarray) -> None:
+    assert [repr(sigmoid_of_one(z)) for z in values.tolist()] == [repr(p) for p in sigmoid(values).tolist()]
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 50), elements=st.floats(allow_nan=False, allow_infinity=False)))

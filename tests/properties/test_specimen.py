@@ -11,8 +11,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from service.domain.example import example_request
+from service.domain.fields import REQUEST
 from service.domain.panel import Action, IntendedUse, Panel, PanelAnalyte, PanelCovariate, Rule
 from service.domain.panel_schema import panel_schema
+from service.domain.shape import Findings, Wrong
 from service.domain.specimen import parse, parse_document
 from service.domain.submission import Submission
 from service.domain.units import convert
@@ -154,6 +156,19 @@ def spelt_and_measured(draw: st.DrawFn) -> dict[str, Any]:
         protein |= {"value": value, "unit": unit, "comparator": draw(st.sampled_from([None, None, "<", "<=", ">"]))}
     document["subject"]["age_years"] = draw(st.sampled_from([17.9, 18, 47.5, 90]))
     return document
+
+
+@settings(deadline=None, max_examples=400)
+@given(JSON | mutated() | spelt_and_measured())
+def test_the_first_check_and_the_collecting_one_agree(document: Any) -> None:
+    found = Findings()
+    read = REQUEST.read(document, "", found)
+    event(f"right: {not found.problems}")
+    if found.problems:
+        with pytest.raises(Wrong):
+            REQUEST.check(document)
+    else:
+        assert REQUEST.check(document) == read
 
 
 @settings(deadline=None, max_examples=200)

@@ -100,6 +100,38 @@ def test_a_matrix_that_cannot_be_scored_is_refused(matrix: np.ndarray) -> None:
         LinearScorer([10.0, 10.0], intercept=0.0, link="logit").score(matrix)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [[0.0], [0.0, 0.0, 0.0], [0.0, np.nan], [np.inf, 0.0], [1e308, 1e308], [-np.inf, np.inf]],
+    ids=["short", "long", "nan", "infinity", "overflow", "infinities"],
+)
+def test_a_row_that_cannot_be_scored_is_refused(row: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"numbers|finite"):
+        LinearScorer([10.0, 10.0], intercept=0.0, link="logit").score_one(row)
+
+
+@pytest.mark.parametrize("value", [-1.0, -2.0, float("nan")], ids=["zero", "negative", "nan"])
+def test_a_number_without_a_logarithm_is_refused(value: float) -> None:
+    transforms = column_transforms(["a"], [Log2(step="log2", analytes=("a",), offset=1.0)])
+    scorer = LinearScorer([0.0], intercept=0.0, link="identity", transforms=transforms)
+    with pytest.raises(ValueError, match="finite"):
+        scorer.score_one([value])
+
+
+class Broken:
+    """A classifier that answers with what is no probability."""
+
+    def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
+        return np.full((len(matrix), 2), np.nan)
+
+
+def test_an_estimator_without_an_answer_is_refused() -> None:
+    scorer = EstimatorScorer(Broken(), width=1, positive=1)
+    for score in (lambda: scorer.score(np.zeros((1, 1))), lambda: scorer.score_one([0.0])):
+        with pytest.raises(ValueError, match="finite"):
+            score()
+
+
 def test_a_scorer_refuses_a_link_or_transforms_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="link"):
         LinearScorer([1.0], intercept=0.0, link="probit")
@@ -126,5 +158,8 @@ def test_any_estimator_gives_its_own_probabilities_without_terms(estimator) -> N
     assert scored.terms is None
     assert np.array_equal(scored.used, matrix)
     assert abs(scorer.score(matrix[3:4]).value[0] - scored.value[3]) <= 1e-12
+    alone = scorer.score_one(matrix[3].tolist())
+    assert abs(alone.value - scored.value[3]) <= 1e-12
+    assert (alone.used, alone.terms, alone.raw, alone.baseline) == (tuple(matrix[3].tolist()), None, None, 0.0)
     assert scorer.score(np.empty((0, 6))).value.shape == (0,)
     assert np.abs(EstimatorScorer(estimator, width=6, positive=0).score(matrix).value + scored.value - 1).max() <= 1e-12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from service.errors import StorageUnavailable, UnsafeConfiguration
-from service.store.engine import Database
+from service.store.engine import IDLE_SECONDS, Database
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,7 @@ def test_the_pool_recovers_when_its_connections_were_cut(postgresql_backend: Any
         pid = connection.sqlalchemy.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
     with other.write() as connection:
         connection.execute(text("SELECT pg_terminate_backend(:pid)").bindparams(pid=pid))
+    time.sleep(2 * IDLE_SECONDS)
     with database.write() as connection:
         assert connection.sqlalchemy.execute(text("SELECT 1")).scalar_one() == 1
     database.close()
