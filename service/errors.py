@@ -109,6 +109,20 @@ class VersionNotInForce(Conflict):
     title = "The version cannot answer in its present state"
 
 
+class ScoreSuperseded(Conflict):
+    """Another score has taken the place of the one named."""
+
+    code = "superseded"
+    title = "The score has been superseded"
+
+
+class ScoreRetracted(Conflict):
+    """The score named was retracted."""
+
+    code = "retracted"
+    title = "The score was retracted"
+
+
 class RequestInProgress(Conflict):
     """The same idempotency key is being processed right now."""
 

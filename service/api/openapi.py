@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service import __version__
-from service.api.schemas import ProblemDocument, ScoreAnswer, ScorePage
+from service.api.schemas import ProblemDocument, RetractionAnswer, ScoreAnswer, ScorePage
 from service.domain.fields import request_schema
+from service.domain.score_life import RETRACTION
 from service.domain.score_query import LIST, SEARCH
 
 REF = "#/components/schemas/"
@@ -61,14 +62,16 @@ def document(app: FastAPI) -> dict[str, Any]:
         openapi = get_openapi(title="ExoScore", version=__version__, description=DESCRIPTION, routes=app.routes)
         components = openapi.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
-        for model in (ProblemDocument, ScoreAnswer, ScorePage):
+        for model in (ProblemDocument, ScoreAnswer, ScorePage, RetractionAnswer):
             schema = model.model_json_schema(ref_template=REF + "{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema
         schemas |= {"ScoreRequest": request_schema(), "ScoreSearch": SEARCH.schema()}
+        schemas["RetractionRequest"] = RETRACTION.schema()
         components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key"}}
         openapi["paths"]["/v1/scores"] = {"post": _score_operation(), "get": _list_operation()}
         openapi["paths"]["/v1/scores/search"] = {"post": _search_operation()}
+        openapi["paths"]["/v1/scores/{score_id}/retraction"] = {"post": _retraction_operation()}
         for framework_own in ("HTTPValidationError", "ValidationError"):
             schemas.pop(framework_own, None)
         for path, operations in openapi["paths"].items():
@@ -88,7 +91,7 @@ def _score_operation() -> dict[str, Any]:
         "measured quality gate is stored as `not_reportable`, without a number.",
         "operationId": "post_score",
         "parameters": [_IDEMPOTENCY],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": REF + "ScoreRequest"}}}},
+        "requestBody": _body("ScoreRequest"),
         "responses": {
             "201": {
                 "description": "Scored and stored",
@@ -120,21 +123,42 @@ def _list_operation() -> dict[str, Any]:
 
 
 def _search_operation() -> dict[str, Any]:
-    body = {"required": True, "content": {"application/json": {"schema": {"$ref": REF + "ScoreSearch"}}}}
     return {
         "tags": ["scores"],
         "summary": "Search scores by subject or specimen",
         "description": "The list with two more filters, in a body because identifiers must not stand in a URL.",
         "operationId": "search_scores",
-        "requestBody": body,
+        "requestBody": _body("ScoreSearch"),
         "responses": _page_responses(400, 401, 403, 413, 415, 422, 503),
     }
 
 
+def _retraction_operation() -> dict[str, Any]:
+    errors = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
+    return {
+        "tags": ["scores"],
+        "summary": "Retract a score that was entered in error",
+        "description": "For a score without a replacement; it stays readable, marked as retracted. Only the newest "
+        "score of a chain can be retracted. No Idempotency-Key is needed: a second try answers 409 `retracted`.",
+        "operationId": "post_retraction",
+        "parameters": [{"name": "score_id", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "requestBody": _body("RetractionRequest"),
+        "responses": _responses("201", "Retracted", "RetractionAnswer", *errors),
+    }
+
+
+def _body(schema: str) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": REF + schema}}}}
+
+
+def _responses(status: str, description: str, schema: str, *errors: int) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": REF + schema}}}
+    good = {status: {"description": description, "content": content}}
+    return good | {str(error): response for error, response in problems_of(*errors).items()}
+
+
 def _page_responses(*errors: int) -> dict[str, Any]:
-    page = {"application/json": {"schema": {"$ref": REF + "ScorePage"}}}
-    found = {"200": {"description": "One page, and the cursor of the next or null", "content": page}}
-    return found | {str(status): response for status, response in problems_of(*errors).items()}
+    return _responses("200", "One page, and the cursor of the next or null", "ScorePage", *errors)
 
 
 def _tidy(operation: dict[str, Any], *, secured: bool) -> None:

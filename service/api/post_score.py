@@ -28,7 +28,9 @@ async def post_score(scope: Scope, receive: Receive, send: Send) -> None:
     except ServiceError as error:
         await problem_response(scope, error)(scope, receive, send)
         return
-    content = read_scores.render(outcome.answer, outcome.index, outcome.checkpoint, outcome.superseded_by)
+    content = read_scores.render(
+        outcome.answer, outcome.index, outcome.checkpoint, outcome.superseded_by, outcome.retracted
+    )
     headers = [
         (b"location", f"{PATH}/{outcome.score_id}".encode()),
         (b"cache-control", b"no-store"),

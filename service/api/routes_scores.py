@@ -1,4 +1,4 @@
-"""Scores over HTTP: read one, list, search; `post_score.py` submits one.
+"""Scores over HTTP: read one, list, search, retract; `post_score.py` submits one.
 
 Whatever takes a body or a query is a plain Starlette route. It asks for the key before it reads a byte of the body, and
 is checked by the domain's own tables; the OpenAPI document is made from the same tables, see `openapi.py`.
@@ -17,11 +17,13 @@ from starlette.types import ASGIApp
 from service.api.headers import JSON, check_media_type, headers_of, read_body
 from service.api.openapi import problems_of
 from service.api.post_score import PATH, post_score
-from service.api.schemas import ScoreAnswer, ScorePage
+from service.api.schemas import AuditOut, RetractionAnswer, RetractionOut, ScoreAnswer, ScorePage
 from service.api.security import caller_with, requires, services_of
+from service.domain.score_life import parse_retraction
 from service.domain.score_query import ScoreQuery, parse_list, parse_search
 from service.workflows import read_scores
 from service.workflows.key_cache import Caller
+from service.workflows.retract_score import retract_score
 from service.workflows.services import in_thread
 
 router = APIRouter(tags=["scores"])
@@ -39,13 +41,12 @@ async def get_score(request: Request, score_id: str, _: Reader) -> Response:
     """The stored answer, byte for byte, with what is derived at read time."""
     row = await in_thread(read_scores.get_score, services_of(request), score_id)
     answer = row.row.answer
-    tag = read_scores.etag(answer, row.superseded_by)
+    tag = read_scores.etag(answer, row.superseded_by, row.retracted)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    return Response(
-        read_scores.render(answer, row.seq, row.checkpoint, row.superseded_by), headers=headers, media_type=JSON
-    )
+    content = read_scores.render(answer, row.seq, row.checkpoint, row.superseded_by, row.retracted)
+    return Response(content, headers=headers, media_type=JSON)
 
 
 async def list_scores(request: Request) -> Response:
@@ -62,6 +63,21 @@ async def search_scores(request: Request) -> Response:
     return await _page(request, parse_search(await read_body(headers, request.receive)))
 
 
+async def post_retraction(request: Request) -> Response:
+    """Retract one score; the answer leaves after the retraction and its audit entry are durable."""
+    caller = await _caller(request, RETRACTION, "scores:write")
+    headers = headers_of(request.scope)
+    check_media_type(headers)
+    reason = parse_retraction(await read_body(headers, request.receive))
+    done = await retract_score(services_of(request), caller, request.path_params["score_id"], reason)
+    answer = RetractionAnswer(
+        id=done.score_id,
+        retracted=RetractionOut.model_validate(done.retraction, from_attributes=True),
+        audit=AuditOut(index=done.receipt.index, checkpoint=done.receipt.note),
+    )
+    return Response(answer.model_dump_json(), 201, headers={"Cache-Control": "no-store"}, media_type=JSON)
+
+
 async def scores(request: Request) -> ASGIApp:
     """The two methods of one path: a single route, so that a wrong method is told both."""
     return post_score if request.method == "POST" else await list_scores(request)
@@ -69,7 +85,8 @@ async def scores(request: Request) -> ASGIApp:
 
 SCORES = Route(PATH, scores, methods=["GET", "POST"])
 SEARCH = Route("/v1/scores/search", search_scores, methods=["POST"])
-plain_routes = (SCORES, SEARCH)
+RETRACTION = Route("/v1/scores/{score_id}/retraction", post_retraction, methods=["POST"])
+plain_routes = (SCORES, SEARCH, RETRACTION)
 
 
 async def _caller(request: Request, route: Route, scope: str) -> Caller:

@@ -6,9 +6,9 @@ Requests are not here: the tables in `domain.fields` and `domain.score_query` ch
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Model(BaseModel):
@@ -89,6 +89,22 @@ class AuditOut(BaseModel):
     checkpoint: str
 
 
+class RetractionOut(BaseModel):
+    """Why and when a score was retracted, and at which index of the audit log."""
+
+    reason: Literal["wrong_subject", "wrong_specimen", "assay_failure", "entered_in_error"]
+    at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    index: int
+
+
+class RetractionAnswer(BaseModel):
+    """A retraction that is durable, with its place in the audit log and that log's signed checkpoint."""
+
+    id: str
+    retracted: RetractionOut
+    audit: AuditOut
+
+
 class ScoreAnswer(BaseModel):
     """A stored score. `score` and `contributions` are null where the status is `not_reportable`."""
 
@@ -103,7 +119,7 @@ class ScoreAnswer(BaseModel):
     supersedes: str | None
     created_at: datetime
     superseded_by: str | None
-    retracted: dict[str, Any] | None
+    retracted: RetractionOut | None
     audit: AuditOut
 
 
@@ -123,7 +139,7 @@ class ScoreItem(BaseModel):
     score: ScoreSummary | None
     created_at: datetime
     superseded_by: str | None
-    retracted: dict[str, Any] | None
+    retracted: RetractionOut | None
 
 
 class ScorePage(BaseModel):

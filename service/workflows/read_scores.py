@@ -10,17 +10,19 @@ import binascii
 import hashlib
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from service.audit.entry import commitment
 from service.domain.score_query import ScoreQuery
-from service.errors import InputRejected, NotFound, Problem, RecordDamaged
+from service.errors import InputRejected, Problem, RecordDamaged
 from service.store import scores as score_store
 from service.store.audit_log import list_entries
 from service.store.engine import ReadConnection
-from service.store.scores import ListedScore, StoredScore
+from service.store.retractions import Retraction
+from service.store.scores import ListedScore, StoredScore, unknown_score
 from service.workflows.services import Services
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -29,11 +31,11 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 def get_score(services: Services, score_id: str) -> StoredScore:
     """One stored score; raises NotFound, or RecordDamaged where its bytes are not those that were recorded."""
     if _ID.fullmatch(score_id) is None:
-        raise _unknown()
+        raise unknown_score()
     with services.database.read() as connection:
         stored = find_recorded(connection, score_id)
     if stored is None:
-        raise _unknown()
+        raise unknown_score()
     return stored
 
 
@@ -70,15 +72,26 @@ def list_scores(services: Services, query: ScoreQuery) -> dict[str, Any]:
     return {"items": [_item(row) for row in page], "next_cursor": next_cursor}
 
 
-def render(answer: bytes, index: int, checkpoint: str | None, superseded_by: str | None = None) -> bytes:
+def render(
+    answer: bytes,
+    index: int,
+    checkpoint: str | None,
+    superseded_by: str | None = None,
+    retracted: Retraction | None = None,
+) -> bytes:
     """The answer as it is sent: the stored bytes, what is derived now, and the place in the signed audit log."""
-    derived = {"superseded_by": superseded_by, "retracted": None, "audit": {"index": index, "checkpoint": checkpoint}}
-    return answer[:-1] + b"," + orjson.dumps(derived)[1:]
+    audit = {"index": index, "checkpoint": checkpoint}
+    return _with(answer, {"superseded_by": superseded_by, "retracted": retracted, "audit": audit})
 
 
-def etag(answer: bytes, superseded_by: str | None = None) -> str:
+def etag(answer: bytes, superseded_by: str | None = None, retracted: Retraction | None = None) -> str:
     """A strong entity tag over the answer without its audit part (RFC 9110, section 8.8.3)."""
-    return f'"{hashlib.sha256(answer + (superseded_by or "").encode()).hexdigest()}"'
+    shown = _with(answer, {"superseded_by": superseded_by, "retracted": retracted})
+    return f'"{hashlib.sha256(shown).hexdigest()}"'
+
+
+def _with(answer: bytes, derived: dict[str, object]) -> bytes:
+    return answer[:-1] + b"," + orjson.dumps(derived)[1:]
 
 
 def make_cursor(log_id: int, seq: int) -> str:
@@ -102,10 +115,6 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
     return position
 
 
-def _unknown() -> NotFound:
-    return NotFound("No score has this id.", "List the scores with GET /v1/scores.")
-
-
 def _item(row: ListedScore) -> dict[str, Any]:
     reported = row.status != "not_reportable"
     return {
@@ -115,5 +124,5 @@ def _item(row: ListedScore) -> dict[str, Any]:
         "score": {"value": row.value, "category": row.category} if reported else None,
         "created_at": row.created_at,
         "superseded_by": row.superseded_by,
-        "retracted": None,
+        "retracted": None if row.retracted is None else asdict(row.retracted),
     }

@@ -21,13 +21,15 @@ from service.domain.quality import Quality, Verdict, assess
 from service.domain.score import Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
-from service.errors import InputRejected, NoActiveModel, Problem, RegistryChanged
+from service.errors import InputRejected, NoActiveModel, RegistryChanged
 from service.registry.active import ActiveModels, ModelVersion
 from service.store import idempotency as idempotency_store
 from service.store import scores
 from service.store.audit_log import SqlTransaction
 from service.store.idempotency import ClaimRow
+from service.store.retractions import Retraction
 from service.store.scores import ScoreRow, StoredScore
+from service.workflows.amend_score import find_prior, pointing_at_replaces, require_not_retracted
 from service.workflows.idempotency import IdempotencyLost, Ticket, running, stored_under
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew
@@ -70,6 +72,7 @@ class Outcome:
     checkpoint: str | None
     created: bool
     superseded_by: str | None = None
+    retracted: Retraction | None = None
 
     @classmethod
     def replay(cls, stored: StoredScore) -> Outcome:
@@ -81,6 +84,7 @@ class Outcome:
             stored.checkpoint,
             created=False,
             superseded_by=stored.superseded_by,
+            retracted=stored.retracted,
         )
 
 
@@ -162,13 +166,14 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
         scored = await asyncio.to_thread(score_body, models, body, now)
     else:
         scored = score_body(models, body, now)
-    _refuse_amendment(scored.submission)
+    submission = scored.submission
+    prior = None if submission.replaces is None else await in_thread(find_prior, services, submission)
     score_id = new_uuid7(now)
     document = scored.answer(score_id, now)
     answer, salt = encode_answer(document), services.new_salt()
     row = _row(scored, document, caller.actor, body, answer, salt)
     entry = Entry(
-        kind="score.withheld" if scored.score is None else "score.reported",
+        kind=_kind(scored),
         at=now,
         actor=caller.actor,
         site=services.site,
@@ -177,6 +182,8 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
         model_digest=row.model_digest,
         in_=commitment(salt, body),
         out=commitment(salt, answer),
+        prior=prior,
+        reason=submission.reason,
     )
     rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
     receipt = await services.record(STORE_SCORES, rows, entry, generation=caller.generation)
@@ -210,11 +217,10 @@ def _panel(version: ModelVersion) -> Panel:
     return version.panel
 
 
-def _refuse_amendment(submission: Submission) -> None:
-    if submission.replaces is not None:
-        message = "Amending a stored score is not available in this release."
-        remedy = "Send the request without replaces, reason and reason_text."
-        raise InputRejected(message, problems=[Problem("/replaces", "amendment_unavailable", message, remedy)])
+def _kind(scored: Scored) -> str:
+    if scored.submission.replaces is not None:
+        return "score.amended"
+    return "score.withheld" if scored.score is None else "score.reported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,18 +238,24 @@ class StoreScores:
     changes_registry = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Sequence[Exception | None]:
-        """Insert claims and scores; a claim that was not won refuses its score."""
+        """Insert claims and scores; a claim that was not won refuses its score.
+
+        An amendment that comes too late raises instead, because its claim must not stay behind either.
+        """
         # The claims come first everywhere, so that two replicas with one key wait for each other and never deadlock.
         claims = [one.claim for one in rows if one.claim is not None]
         now = max(one.now for one in rows)
         lost = idempotency_store.claim(transaction.connection, claims, now) if claims else set()
         refused = [one.claim is not None and one.claim.key_hmac in lost for one in rows]
         won = [one.score for one, lost_it in zip(rows, refused, strict=True) if not lost_it]
-        scores.insert_scores(transaction.connection, won)
+        with pointing_at_replaces():
+            scores.insert_scores(transaction.connection, won)
         return [IdempotencyLost(LOST, "Send the request again.") if lost_it else None for lost_it in refused]
 
     def link(self, transaction: SqlTransaction, rows: Sequence[_Rows], places: Sequence[Place]) -> None:
-        """Record which entries are about these scores."""
+        """Record which entries are about these scores; raises ScoreRetracted for an amendment that comes too late."""
+        amended = [one.score.supersedes for one in rows if one.score.supersedes is not None]
+        require_not_retracted(transaction.connection, amended)
         linked = [(one.score.score_id, place.log_id, place.seq) for one, place in zip(rows, places, strict=True)]
         scores.link_scores(transaction.connection, linked)
 

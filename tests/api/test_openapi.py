@@ -44,6 +44,15 @@ def test_real_answers_match_their_schemas(
             answer = client.post("/v1/scores", json=request)
             schema = posted["responses"]["201"]["content"]["application/json"]["schema"]
             resolved(document, schema).validate(answer.json())
+        retraction = document["paths"]["/v1/scores/{score_id}/retraction"]["post"]
+        body = {"reason": "assay_failure"}
+        resolved(document, retraction["requestBody"]["content"]["application/json"]["schema"]).validate(body)
+        location = f"/v1/scores/{answer.json()['id']}"
+        retracted = client.post(f"{location}/retraction", json=body)
+        schema = retraction["responses"]["201"]["content"]["application/json"]["schema"]
+        resolved(document, schema).validate(retracted.json())
+        schema = document["paths"]["/v1/scores/{score_id}"]["get"]["responses"]["200"]["content"]["application/json"]
+        resolved(document, schema["schema"]).validate(client.get(location).json())
         refused = client.post("/v1/scores", json={})
         schema = posted["responses"]["422"]["content"]["application/problem+json"]["schema"]
         resolved(document, schema).validate(refused.json())

@@ -160,7 +160,7 @@ REFUSED = {
         422,
         "/covariates/0/name",
     ),
-    "amendment": (put("replaces", "0190b0c0-0000-7000-8000-000000000000"), 422, "/replaces"),
+    "unknown predecessor": (put("replaces", "0190b0c0-0000-7000-8000-000000000000"), 404, "/replaces"),
 }
 
 

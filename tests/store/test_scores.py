@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.errors import Conflict, StorageUnavailable
+from service.errors import NotFound, ScoreSuperseded, StorageUnavailable
 from service.store.engine import Database
-from service.store.scores import ListedScore, ScoreRow, find_score, insert_scores, list_scores
+from service.store.scores import ListedScore, ScoreRow, find_score, find_superseded, insert_scores, list_scores
 
 AT = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
 Make = Callable[..., ScoreRow]
@@ -65,11 +65,10 @@ def test_a_withheld_score_has_no_number(database: Database, save: Save, make_row
         {"salt": b"short"},
         {"request": b""},
         {"answer": b""},
-        {"supersedes": "0" * 36},
     ],
     ids=[
         "withheld with a number", "final without one", "category without number", "status", "id", "time", "salt",
-        "request", "answer", "unknown predecessor",
+        "request", "answer",
     ],
 )  # fmt: skip
 def test_rows_that_cannot_be_are_refused(database: Database, make_row: Make, fields: dict[str, object]) -> None:
@@ -91,13 +90,30 @@ def test_a_score_is_superseded_once(database: Database, save: Save, make_row: Ma
     second, third = make_row(supersedes=first.score_id), make_row(supersedes=first.score_id)
     save(first)
     save(second)
-    with pytest.raises(Conflict), database.write() as connection:
+    with pytest.raises(ScoreSuperseded), database.write() as connection:
         insert_scores(connection, [third])
     with database.read() as connection:
         found = [find_score(connection, row.score_id) for row in (first, second, third)]
     assert [None if one is None else one.superseded_by for one in found] == [second.score_id, None, None]
     assert found[2] is None
     assert [item.superseded_by for item in listed(database)] == [second.score_id, None]
+    with database.read() as connection:
+        assert find_superseded(connection, [first.score_id, second.score_id]) == {first.score_id}
+
+
+def test_of_two_that_supersede_one_at_once_neither_is_written(database: Database, save: Save, make_row: Make) -> None:
+    first = make_row()
+    save(first)
+    both = [make_row(supersedes=first.score_id), make_row(supersedes=first.score_id)]
+    with pytest.raises(ScoreSuperseded), database.write() as connection:
+        insert_scores(connection, both)
+    assert len(listed(database)) == 1
+
+
+def test_what_does_not_exist_cannot_be_superseded(database: Database, make_row: Make) -> None:
+    with pytest.raises(NotFound), database.write() as connection:
+        insert_scores(connection, [make_row(), make_row(supersedes="0" * 36)])
+    assert listed(database) == []
 
 
 def test_lists_show_these_fields(database: Database, save: Save, make_row: Make) -> None:
@@ -116,6 +132,7 @@ def test_lists_show_these_fields(database: Database, save: Save, make_row: Make)
             superseded_by=None,
             log_id=1,
             seq=1,
+            retracted=None,
         )
     ]
 

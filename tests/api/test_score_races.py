@@ -1,0 +1,108 @@
+"""Amendments and retractions of one score at once: exactly one wins, on both databases, also across replicas."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from service.store.engine import Database
+from service.store.tables import audit_log
+
+Request = dict[str, Any]
+Start = Callable[..., Any]
+
+
+@contextmanager
+def held_head(url: str) -> Iterator[None]:
+    """Hold the head of the log, so that whatever is sent meanwhile waits, and then is written together."""
+    database = Database(url)
+    with database.write() as connection:
+        connection.sqlalchemy.execute(select(audit_log).with_for_update())
+        yield
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "replicas"])
+def servers(request: pytest.FixtureRequest, start_server: Start) -> Iterator[list[Any]]:
+    """One server on each kind of database, then two on one PostgreSQL database."""
+    kind = "sqlite" if request.param == "sqlite" else "postgresql"
+    backend = request.getfixturevalue(f"{kind}_backend")
+    url = backend.migrated()
+    started = [start_server(url)]
+    if request.param == "replicas":
+        started.append(start_server(url, key=started[0].key))
+    yield started
+    for server in started:
+        server.stop()
+    backend.remove(url)
+
+
+def url_of(servers: list[Any]) -> str:
+    return str(servers[0].environment["EXOSCORE_DATABASE_URL"])
+
+
+def race(servers: list[Any], sent: list[tuple[str, Request]]) -> list[httpx.Response]:
+    """Send all requests while the head is held, to each of the servers in turn, then let go."""
+
+    def post(number: int) -> httpx.Response:
+        path, body = sent[number]
+        headers = {"idempotency-key": f"race-{uuid.uuid4()}"}
+        with servers[number % len(servers)].client() as client:
+            return client.post(path, json=body, headers=headers)
+
+    with ThreadPoolExecutor(len(sent)) as pool:
+        with held_head(url_of(servers)):
+            waiting = [pool.submit(post, number) for number in range(len(sent))]
+            time.sleep(0.5)
+        return [one.result() for one in waiting]
+
+
+def claims(url: str) -> int:
+    database = Database(url)
+    with database.read() as connection:
+        count: int = connection.sqlalchemy.exec_driver_sql("SELECT count(*) FROM idempotency").scalar_one()
+    database.close()
+    return count
+
+
+AMEND, RETRACT = "amend", "retract"
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [[AMEND] * 6, [RETRACT] * 4, [AMEND, RETRACT] * 3, [RETRACT, AMEND] * 3],
+    ids=["amendments", "retractions", "amendments first", "retractions first"],
+)
+def test_of_those_that_come_at_once_one_wins(servers: list[Any], tb_request: Request, kinds: list[str]) -> None:
+    with servers[0].client() as client:
+        old = client.post("/v1/scores", json=tb_request).json()["id"]
+        amendment = tb_request | {"replaces": old, "reason": "other"}
+        retraction = {"reason": "entered_in_error"}
+        before = claims(url_of(servers))
+        answers = race(
+            servers,
+            [("/v1/scores", amendment) if k == AMEND else (f"/v1/scores/{old}/retraction", retraction) for k in kinds],
+        )
+        texts = [one.text for one in answers]
+        assert sorted(one.status_code for one in answers) == [201] + [409] * (len(kinds) - 1), texts
+        (winner,) = [one.json() for one in answers if one.status_code == 201]
+        shown = client.get(f"/v1/scores/{old}").json()
+        refusals = {one.json()["code"] for one in answers if one.status_code == 409}
+        if "retracted" in winner and winner["id"] == old:
+            assert (shown["superseded_by"], shown["retracted"]) == (None, winner["retracted"])
+            assert refusals == {"retracted"}
+            assert claims(url_of(servers)) == before
+        else:
+            assert (shown["superseded_by"], shown["retracted"]) == (winner["id"], None)
+            assert refusals == {"superseded"}
+            assert claims(url_of(servers)) == before + 1
+        pointers = {(one.request.url.path, one.json()["errors"][0]["pointer"]) for one in answers if one.is_error}
+        assert pointers <= {("/v1/scores", "/replaces"), (f"/v1/scores/{old}/retraction", "")}
