@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Model(BaseModel):
@@ -171,6 +171,28 @@ class VersionDetail(BaseModel):
     digest: str | None
     reason: str | None
     manifest: dict[str, Any] | None
+
+
+class EntryItem(BaseModel):
+    """One entry of the audit log: the stored bytes, in base64."""
+
+    index: int
+    entry: str
+
+
+class EntryPage(BaseModel):
+    """One page of entries, in the order of the log."""
+
+    items: list[EntryItem]
+    next_cursor: str | None
+
+
+class ConsistencyProof(BaseModel):
+    """That the tree of size `to` begins with the tree of size `from`; the hashes are in base64."""
+
+    from_: int = Field(alias="from")
+    to: int
+    hashes: list[str]
 
 
 class Live(BaseModel):
