@@ -178,7 +178,10 @@ TABLE: dict[str, tuple[Tamper, list[tuple[str, int | None, int | None]]]] = {
     "no size": (lambda log: log.set_head(size=None), [WHOLE]),
     "a size of text": (lambda log: log.set_head(size="1000"), [WHOLE]),
     "a size beyond all": (lambda log: log.set_head(size=2**70), [WHOLE]),
-    "no size and a gap": (lambda log: (log.set_head(size=None), delete(log, 999, 999)), 4 * [WHOLE]),
+    "no size and a gap": (
+        lambda log: (log.set_head(size=None), delete(log, 998, 998)),
+        [("row", 999, 999), *4 * [WHOLE]],
+    ),
     "size 0": (lambda log: log.set_head(size=0), [WHOLE]),
     "the root": (lambda log: log.set_head(root=bytes(32)), [WHOLE]),
     "no root": (lambda log: log.set_head(root=None), [WHOLE]),
