@@ -189,6 +189,28 @@ class VersionDetail(BaseModel):
     manifest: dict[str, Any] | None
 
 
+class EntryItem(BaseModel):
+    """One entry of the audit log: the stored bytes, in base64."""
+
+    index: int
+    entry: str
+
+
+class EntryPage(BaseModel):
+    """One page of entries, in the order of the log."""
+
+    items: list[EntryItem]
+    next_cursor: str | None
+
+
+class ConsistencyProof(BaseModel):
+    """That the tree of size `to` begins with the tree of size `from`; the hashes are in base64."""
+
+    from_: int = Field(alias="from")
+    to: int
+    hashes: list[str]
+
+
 class Live(BaseModel):
     """The process runs."""
 

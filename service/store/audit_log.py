@@ -219,6 +219,11 @@ def find_head(connection: ReadConnection, origin: str) -> Head | None:
     return _one_head(connection, select(*HEAD_COLUMNS).where(audit_log.c.origin == origin))
 
 
+def find_head_by_id(connection: ReadConnection, log_id: int) -> Head | None:
+    """The head of the log with this id, open or sealed."""
+    return _one_head(connection, select(*HEAD_COLUMNS).where(audit_log.c.log_id == log_id))
+
+
 def find_newest(connection: ReadConnection) -> Head | None:
     """The head of the newest log, open or sealed."""
     return _one_head(connection, select(*HEAD_COLUMNS).order_by(audit_log.c.log_id.desc()).limit(1))

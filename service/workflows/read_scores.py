@@ -30,10 +30,13 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 def get_score(services: Services, score_id: str) -> StoredScore:
     """One stored score; raises NotFound, or RecordDamaged where its bytes are not those that were recorded."""
-    if _ID.fullmatch(score_id) is None:
-        raise unknown_score()
     with services.database.read() as connection:
-        stored = find_recorded(connection, score_id)
+        return get_recorded(connection, score_id)
+
+
+def get_recorded(connection: ReadConnection, score_id: str) -> StoredScore:
+    """As `get_score`, inside a transaction."""
+    stored = None if _ID.fullmatch(score_id) is None else find_recorded(connection, score_id)
     if stored is None:
         raise unknown_score()
     return stored

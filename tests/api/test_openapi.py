@@ -56,9 +56,12 @@ def test_real_answers_match_their_schemas(
         refused = client.post("/v1/scores", json={})
         schema = posted["responses"]["422"]["content"]["application/problem+json"]["schema"]
         resolved(document, schema).validate(refused.json())
-        for path in ("/v1/scores", "/v1/models", "/health/ready", "/health/live"):
+        for path in ("/v1/scores", "/v1/models", "/v1/audit/entries", "/health/ready", "/health/live"):
             schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
             resolved(document, schema).validate(client.get(path).json())
+        consistency = document["paths"]["/v1/audit/consistency"]["get"]["responses"]["200"]
+        schema = consistency["content"]["application/json"]["schema"]
+        resolved(document, schema).validate(client.get("/v1/audit/consistency?from=1").json())
 
 
 @pytest.mark.parametrize(
@@ -79,5 +82,5 @@ def test_no_operation_promises_what_is_never_sent(document: dict[str, Any]) -> N
     assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            reads_input = method == "post" or path == "/v1/scores"
+            reads_input = method == "post" or path == "/v1/scores" or path.startswith("/v1/audit/")
             assert ("422" in operation["responses"]) == reads_input, (method, path)

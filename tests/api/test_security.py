@@ -21,6 +21,12 @@ ROUTES = [
     ("GET", "/v1/models/x/versions/1.0.0"),
     ("GET", "/v1/models/x/versions/1.0.0/panel"),
     ("GET", "/v1/models/x/versions/1.0.0/card"),
+    ("GET", "/v1/scores/x/proof"),
+    ("GET", "/v1/audit/key"),
+    ("GET", "/v1/audit/checkpoint"),
+    ("GET", "/v1/audit/entries"),
+    ("GET", "/v1/audit/entries/0/proof"),
+    ("GET", "/v1/audit/consistency"),
 ]
 NO_KEYS = {
     "absent": {},
@@ -65,13 +71,18 @@ def narrow_key(server: Server) -> str:
     return json.loads(made.stdout)["key"]
 
 
-NEEDED = dict.fromkeys(ROUTES, "models:read") | {
-    ("POST", "/v1/scores"): "scores:write",
-    ("GET", "/v1/scores"): "scores:read",
-    ("GET", "/v1/scores/x"): "scores:read",
-    ("POST", "/v1/scores/search"): "scores:read",
-    ("POST", "/v1/scores/x/retraction"): "scores:write",
-}
+NEEDED = (
+    dict.fromkeys(ROUTES, "models:read")
+    | {
+        ("POST", "/v1/scores"): "scores:write",
+        ("GET", "/v1/scores"): "scores:read",
+        ("GET", "/v1/scores/x"): "scores:read",
+        ("POST", "/v1/scores/search"): "scores:read",
+        ("GET", "/v1/scores/x/proof"): "scores:read",
+        ("POST", "/v1/scores/x/retraction"): "scores:write",
+    }
+    | {route: "audit:read" for route in ROUTES if route[1].startswith("/v1/audit/")}
+)
 
 
 @pytest.fixture(scope="module")
