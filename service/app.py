@@ -62,11 +62,8 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
 
     `serving` asks the database whether it is safe to serve from; a command that mends it must not be stopped by that.
     """
-    problems = unsafe_in_production(settings) if settings.production else []
-    if problems:
-        raise UnsafeConfiguration("Production mode refuses these settings.", problems=problems)
-    pepper = home.read_pepper(settings)
-    writer = LogWriter(_signer(settings), settings.site)
+    pepper, signer = _secrets(settings)
+    writer = LogWriter(signer, settings.site)
     database = Database(settings.resolved_database_url())
     with ExitStack() as undo:
         undo.callback(database.close)
@@ -89,13 +86,32 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
     )
 
 
-def _signer(settings: Settings) -> Signer:
+def _secrets(settings: Settings) -> tuple[bytes, Signer]:
+    """Pepper and signing key; in production every reason to refuse the settings is found before one is raised."""
+    problems = unsafe_in_production(settings) if settings.production else []
+    if not any(problem.code.endswith("secret_file") for problem in problems):
+        try:
+            pepper = home.read_pepper(settings)
+            pem = home.read_signing_key(settings, make=lambda: Signer.generate().pem())
+            signer = _signer(pem)
+        except UnsafeConfiguration as error:
+            if not settings.production:
+                raise
+            problems += error.problems
+        else:
+            if settings.production and not problems and pepper.strip() == pem.strip():
+                problems = [Problem("", "shared_secret", "Pepper and signing key are one.", "Make a secret for each.")]
+            if not problems:
+                return pepper, signer
+    raise UnsafeConfiguration("Production mode refuses these settings.", problems=problems)
+
+
+def _signer(pem: bytes) -> Signer:
     try:
-        return Signer.from_pem(home.read_signing_key(settings, make=lambda: Signer.generate().pem()))
+        return Signer.from_pem(pem)
     except ValueError:
-        message = "The signing key is not an Ed25519 key in PEM (PKCS #8)."
-        remedy = "Make one with `openssl genpkey -algorithm ed25519`."
-        raise UnsafeConfiguration(message, remedy, [Problem("", "signing_key", message, remedy)]) from None
+        message = "The signing key is not an Ed25519 key in PEM (PKCS #8) without a passphrase."
+        raise home.unusable_key(message, "Make one with `openssl genpkey -algorithm ed25519`.") from None
 
 
 def _load_models(settings: Settings) -> ActiveModels:

@@ -1,7 +1,8 @@
-"""The files under `EXOSCORE_HOME`: the pepper, the development key and the example request.
+"""The files under `EXOSCORE_HOME`: the pepper, the signing key, the development key and the example request.
 
-In production secrets come only from files the operator names; in development they are made on first start, with mode
-0600. A file that belongs to an earlier database is moved aside, never overwritten.
+In production secrets come only from files or a command the operator names; in development they are made on first start,
+with mode 0600. Of two starts at once one makes the file, and both read it. A file that belongs to an earlier database
+is moved aside, never overwritten.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,9 @@ from service.errors import Problem, UnsafeConfiguration
 from service.settings import Settings
 
 MIN_PEPPER_BYTES = 32
+
+KEY_COMMAND_SECONDS = 30.0
+"""How long the command that prints the signing key may take."""
 
 
 def read_pepper(settings: Settings) -> bytes:
@@ -35,8 +40,12 @@ def read_pepper(settings: Settings) -> bytes:
     return pepper
 
 
-def read_signing_key(settings: Settings, make: Callable[[], bytes]) -> bytes:
-    """The key that signs checkpoints, PEM: from the named file, or the development file made here by `make`."""
+def read_signing_key(settings: Settings, make: Callable[[], bytes], *, seconds: float = KEY_COMMAND_SECONDS) -> bytes:
+    """The key that signs checkpoints, PEM: from the named command or file, or the development file made here by
+    `make`. Raises UnsafeConfiguration; no message holds anything of the key, the command or what it printed."""
+    program = settings.signing_key_program
+    if program is not None:
+        return _printed_key(program, seconds)
     named = settings.signing_key_file
     path = named if named is not None else settings.home / "signing-key"
     if named is None and not settings.production:
@@ -46,7 +55,35 @@ def read_signing_key(settings: Settings, make: Callable[[], bytes]) -> bytes:
     except OSError as error:
         message = f"The signing key file cannot be read ({type(error).__name__})."
         remedy = "Name a private file with an Ed25519 key in PEM (PKCS #8) in EXOSCORE_SIGNING_KEY_FILE."
-        raise UnsafeConfiguration(message, remedy, [Problem("", "signing_key", message, remedy)]) from None
+        raise unusable_key(message, remedy) from None
+
+
+def unusable_key(message: str, remedy: str) -> UnsafeConfiguration:
+    """The refusal of a signing key."""
+    return UnsafeConfiguration(message, remedy, [Problem("", "signing_key", message, remedy)])
+
+
+def _printed_key(program: list[str], seconds: float) -> bytes:
+    # What the command writes beside the key is thrown away, because it may quote a secret.
+    try:
+        done = subprocess.run(  # noqa: S603 - the operator's own command, without a shell
+            program,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        failure = f"did not end within {seconds:g} seconds"
+    except (OSError, ValueError) as error:
+        failure = f"could not be run ({type(error).__name__})"
+    else:
+        if done.returncode == 0:
+            return done.stdout
+        failure = f"ended with status {done.returncode}"
+    message = f"The command of EXOSCORE_SIGNING_KEY_COMMAND {failure}."
+    raise unusable_key(message, "Run it by hand as the user of the service; it has to print the key in PEM.") from None
 
 
 def development_key_path(settings: Settings) -> Path:
@@ -95,6 +132,16 @@ def _create(path: Path, make: Callable[[], bytes]) -> None:
         pass
     finally:
         draft.unlink()
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    # Without this a power cut may take the name of the file although its content is on the disk.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _unsafe(message: str) -> UnsafeConfiguration:

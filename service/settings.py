@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -39,6 +40,10 @@ class Settings(BaseSettings):
     site: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     pepper_file: Path | None = None
     signing_key_file: Path | None = None
+    signing_key_command: SecretStr | None = None
+    witness_file: Path | None = None
+    witness_command: SecretStr | None = None
+    witness_seconds: float = Field(default=60.0, gt=0, le=24 * 3600)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 366)
     queue_capacity: int = Field(default=4096, ge=1, le=1_000_000)
@@ -50,10 +55,38 @@ class Settings(BaseSettings):
             raise ValueError("name a folder")
         return home
 
+    @field_validator("witness_file")
+    @classmethod
+    def _is_file(cls, path: Path | None) -> Path | None:
+        if path == Path():
+            raise ValueError("name a file")
+        return path
+
+    @field_validator("signing_key_command", "witness_command")
+    @classmethod
+    def _is_command(cls, command: SecretStr | None) -> SecretStr | None:
+        if command is not None and not _words(command):
+            raise ValueError("name a program and its arguments")
+        return command
+
     @property
     def production(self) -> bool:
         """Whether the unsafe conveniences of development are off."""
         return self.env == "production"
+
+    @property
+    def signing_key_program(self) -> list[str] | None:
+        """Program and arguments that print the signing key; None where a file holds it."""
+        return None if self.signing_key_command is None else _words(self.signing_key_command)
+
+    @property
+    def witness_program(self) -> list[str] | None:
+        """Program and first arguments that keep checkpoints; None where a file does."""
+        return None if self.witness_command is None else _words(self.witness_command)
+
+    def resolved_witness_file(self) -> Path:
+        """The file that keeps checkpoints, by default one under `home`."""
+        return self.home / "witness" if self.witness_file is None else self.witness_file
 
     def resolved_database_url(self) -> str:
         """The database URL, by default a SQLite file under `home`."""
@@ -83,31 +116,30 @@ def load_settings() -> Settings:
         ]
     if problems:
         raise UnsafeConfiguration("The settings are not valid.", problems=problems)
+    contradictions = contradicting(settings)
+    if contradictions:
+        raise UnsafeConfiguration("The settings contradict each other.", problems=contradictions)
     return settings
+
+
+def contradicting(settings: Settings) -> list[Problem]:
+    """Settings of which one alone may be given."""
+    pairs = (
+        ("SIGNING_KEY_FILE", "SIGNING_KEY_COMMAND", settings.signing_key_file, settings.signing_key_command),
+        ("WITNESS_FILE", "WITNESS_COMMAND", settings.witness_file, settings.witness_command),
+    )
+    return [
+        _unsafe("contradicting_settings", f"Both {PREFIX}{one} and {PREFIX}{other} are set.", "Unset one of them.")
+        for one, other, first, second in pairs
+        if first is not None and second is not None
+    ]
 
 
 def unsafe_in_production(settings: Settings) -> list[Problem]:
     """What production mode refuses about the settings alone; the database is asked elsewhere."""
-    problems = []
-    for variable, path in (("PEPPER_FILE", settings.pepper_file), ("SIGNING_KEY_FILE", settings.signing_key_file)):
-        if path is None:
-            problems.append(
-                _unsafe("missing_secret_file", f"{PREFIX}{variable} is not set.", "Name the secret's file.")
-            )
-        elif not path.is_file():
-            problems.append(
-                _unsafe("missing_secret_file", f"The file of {PREFIX}{variable} does not exist.", "Create it.")
-            )
-        elif path.stat().st_size == 0:
-            problems.append(
-                _unsafe("empty_secret_file", f"The file of {PREFIX}{variable} is empty.", "Write the secret into it.")
-            )
-        elif path.stat().st_mode & 0o077:
-            problems.append(
-                _unsafe(
-                    "readable_secret_file", f"The file of {PREFIX}{variable} is open to others.", "Give it mode 0600."
-                )
-            )
+    problems = _unsafe_file("PEPPER_FILE", settings.pepper_file)
+    if settings.signing_key_command is None:
+        problems += _unsafe_file("SIGNING_KEY_FILE", settings.signing_key_file, "SIGNING_KEY_COMMAND")
     named = [path for path in (settings.pepper_file, settings.signing_key_file) if path is not None and path.is_file()]
     if len(named) == 2 and named[0].samefile(named[1]):  # noqa: PLR2004 - both secrets
         problems.append(_unsafe("shared_secret", "Pepper and signing key are one file.", "Make a secret for each."))
@@ -122,6 +154,27 @@ def unsafe_in_production(settings: Settings) -> list[Problem]:
     if settings.log_level == "DEBUG":
         problems.append(_unsafe("debug_logging", f"{PREFIX}LOG_LEVEL is DEBUG.", "Set it to INFO or higher."))
     return problems
+
+
+def _unsafe_file(variable: str, path: Path | None, instead: str | None = None) -> list[Problem]:
+    """What is wrong with the file of a secret: at most one problem."""
+    if path is None:
+        missing = f"{PREFIX}{variable} is not set."
+        remedy = "Name the secret's file." if instead is None else f"Name the secret's file, or set {PREFIX}{instead}."
+        return [_unsafe("missing_secret_file", missing, remedy)]
+    name = f"The file of {PREFIX}{variable}"
+    if not path.is_file():
+        return [_unsafe("missing_secret_file", f"{name} does not exist.", "Create it.")]
+    if path.stat().st_size == 0:
+        return [_unsafe("empty_secret_file", f"{name} is empty.", "Write the secret into it.")]
+    if path.stat().st_mode & 0o077:
+        return [_unsafe("readable_secret_file", f"{name} is open to others.", "Give it mode 0600.")]
+    return []
+
+
+def _words(command: SecretStr) -> list[str]:
+    """The words of a command, split as a shell would; ValueError where a quotation does not end."""
+    return shlex.split(command.get_secret_value())
 
 
 def _unsafe(code: str, message: str, remedy: str) -> Problem:

@@ -21,8 +21,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def production(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """Settings that production mode accepts."""
     secrets = {"PEPPER": b"0123456789abcdef" * 2, "SIGNING_KEY": Signer.generate().pem()}
-    for name, secret in secrets.items():
-        (tmp_path / name).write_bytes(secret)
+    for name, content in secrets.items():
+        (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o600)
     files = {f"EXOSCORE_{name}_FILE": str(tmp_path / name) for name in secrets}
     return environment | {"EXOSCORE_ENV": "production"} | files
@@ -62,15 +62,54 @@ def test_production_lists_every_unsafe_setting_at_once(run_exoscore: Run, enviro
     assert not (home / "exoscore.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        ("openssl genpkey -algorithm X25519", "not an Ed25519 key"),
+        ("echo marker", "not an Ed25519 key"),
+        ("false", "status 1"),
+    ],
+    ids=["another kind of key", "no key", "nothing"],
+)
+def test_production_names_a_signing_key_it_cannot_use_beside_all_else(
+    run_exoscore: Run, production: dict[str, str], command: str, refusal: str
+) -> None:
+    del production["EXOSCORE_SIGNING_KEY_FILE"]
+    given = {"EXOSCORE_SIGNING_KEY_COMMAND": command, "EXOSCORE_LOG_LEVEL": "DEBUG"}
+    result = run_exoscore("serve", "--json", environment=production | given)
+    codes = [problem["code"] for problem in json.loads(result.stdout)["errors"]]
+    assert (result.returncode, codes) == (3, ["debug_logging", "signing_key"])
+    assert refusal in result.stdout
+    assert "marker" not in result.stdout + result.stderr
+
+
+def test_production_refuses_one_secret_for_both(run_exoscore: Run, production: dict[str, str]) -> None:
+    pepper = Path(production["EXOSCORE_PEPPER_FILE"])
+    pepper.write_bytes(Path(production["EXOSCORE_SIGNING_KEY_FILE"]).read_bytes())
+    result = run_exoscore("serve", "--json", environment=production)
+    assert [problem["code"] for problem in json.loads(result.stdout)["errors"]] == ["shared_secret"]
+
+
+def test_production_serves_with_a_signing_key_from_a_command(
+    start_server: Callable[..., Any], production: dict[str, str], database_url: str
+) -> None:
+    path = production.pop("EXOSCORE_SIGNING_KEY_FILE")
+    where = production | {"EXOSCORE_SIGNING_KEY_COMMAND": f"cat {path}"}
+    with start_server(database_url, environment=where, key="none").client() as client:
+        assert client.get("/health/ready").status_code == 200
+
+
 def test_production_refuses_a_database_with_a_development_key(
     start_server: Callable[..., Any], run_exoscore: Run, production: dict[str, str], database_url: str
 ) -> None:
     server = start_server(database_url)
     server.stop()
     (server.home / "dev-key").unlink()
-    secrets = {"EXOSCORE_PEPPER_FILE": "pepper", "EXOSCORE_SIGNING_KEY_FILE": "signing-key"}
-    where = production | {name: str(server.home / file) for name, file in secrets.items()}
-    where["EXOSCORE_DATABASE_URL"] = database_url
+    secrets = {
+        "EXOSCORE_PEPPER_FILE": str(server.home / "pepper"),
+        "EXOSCORE_SIGNING_KEY_FILE": str(server.home / "signing-key"),
+    }
+    where = production | secrets | {"EXOSCORE_DATABASE_URL": database_url}
     result = run_exoscore("serve", environment=where)
     assert result.returncode == 3
     (printed,) = re.findall(r"`exoscore (key revoke [0-9a-f]+)`", result.stdout)

@@ -86,3 +86,47 @@ def test_what_a_cluster_injects_is_no_misspelling(monkeypatch: pytest.MonkeyPatc
 def test_shipped_files_lie_beside_the_package_in_a_checkout() -> None:
     assert (shipped("migrations") / "env.py").is_file()
     assert (shipped("model_artifacts") / "tb-exosomal-mirna").is_dir()
+
+
+def test_one_of_two_sources_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SIGNING_KEY_FILE", "SIGNING_KEY_COMMAND", "WITNESS_FILE", "WITNESS_COMMAND"):
+        monkeypatch.setenv(f"EXOSCORE_{name}", "marker")
+    with pytest.raises(UnsafeConfiguration, match="contradict") as caught:
+        load_settings()
+    assert [problem.code for problem in caught.value.problems] == ["contradicting_settings"] * 2
+    assert "marker" not in str(caught.value.problems)
+
+
+@pytest.mark.parametrize("command", ["", "  ", "cat 'marker"])
+def test_a_command_that_cannot_be_split_is_named(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("EXOSCORE_SIGNING_KEY_COMMAND", command)
+    with pytest.raises(UnsafeConfiguration, match="not valid") as caught:
+        load_settings()
+    (problem,) = caught.value.problems
+    assert "EXOSCORE_SIGNING_KEY_COMMAND" in problem.message
+    assert "marker" not in problem.message
+
+
+def test_commands_are_split_as_a_shell_would_and_are_never_in_the_repr() -> None:
+    settings = Settings(signing_key_command="vault read 'a b'", witness_command="keep --token sesame")
+    assert settings.signing_key_program == ["vault", "read", "a b"]
+    assert settings.witness_program == ["keep", "--token", "sesame"]
+    assert "sesame" not in repr(settings)
+    assert Settings().signing_key_program is None
+    assert Settings().witness_program is None
+
+
+def test_the_witness_lies_in_the_home_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings(home=tmp_path).resolved_witness_file() == tmp_path / "witness"
+    assert Settings(witness_file=tmp_path / "w").resolved_witness_file() == tmp_path / "w"
+    monkeypatch.setenv("EXOSCORE_WITNESS_FILE", "")
+    with pytest.raises(UnsafeConfiguration, match="not valid"):
+        load_settings()
+
+
+def test_production_takes_the_signing_key_from_a_command(tmp_path: Path) -> None:
+    pepper = tmp_path / "pepper"
+    pepper.write_bytes(b"x" * 32)
+    pepper.chmod(0o600)
+    settings = Settings(env="production", home=tmp_path, pepper_file=pepper, signing_key_command="cat key")
+    assert unsafe_in_production(settings) == []

@@ -20,7 +20,7 @@ from service.domain import log_query
 from service.domain.shape import Record
 from service.errors import NotFound
 from service.workflows import read_log
-from service.workflows.keys import Caller
+from service.workflows.key_cache import Caller
 from service.workflows.services import in_thread
 
 HEADERS = {"Cache-Control": "private, no-cache"}
