@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from secrets import token_hex
 
 from sqlalchemy import Select, func, select, update
 
-from service.audit.entry import parse_timestamp, timestamp
-from service.audit.log import EXAMINE, Anchor, Head, Leaf, LogWriter, encoded, opened
+from service.audit.entry import Entry, parse_timestamp, timestamp
+from service.audit.log import EXAMINE, Anchor, Head, Leaf, LogWriter, encoded, opened, rotated
 from service.audit.note import Checkpoint
 from service.audit.tree import Tile
 from service.errors import LogDamaged, LogNotOpen
@@ -70,6 +70,15 @@ class StoredHashes:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestLog:
+    """The newest log, whether it is open, and what its row says that cannot be so, a sentence for each."""
+
+    head: Head
+    is_open: bool
+    defects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SqlTransaction:
     """The committer's transaction; business rows are written through its `connection`."""
 
@@ -81,12 +90,37 @@ class SqlTransaction:
         Raises `LogDamaged` where the entries do not end where the head says: such a log is not extended.
         """
         head = _find_open(self.connection, lock=True)
+        # PostgreSQL gives none to who waited for the lock of a log that was sealed meanwhile; it looks at what was
+        # begun since then with the next statement.
+        while head is None and _find_open(self.connection, lock=False) is not None:
+            head = _find_open(self.connection, lock=True)
         if head is None:
             raise LogNotOpen("No audit log is open.", "Start the service once, or reopen the log.")
         last = select(func.max(audit_entry.c.seq)).where(audit_entry.c.log_id == head.log_id)
         if self.connection.select(last).scalar_one() != head.size - 1:
             raise LogDamaged("The entries of the audit log do not end where its head says.", EXAMINE)
         return head
+
+    def lock_newest(self) -> NewestLog | None:
+        """The open log, else the newest, as far as its head can be read; its row is locked as by `lock_head`."""
+        columns = (*HEAD_COLUMNS, audit_log.c.state)
+        order = (audit_log.c.state, audit_log.c.log_id.desc())
+        statement = select(*columns).order_by(*order).limit(1).with_for_update()
+        row = self.connection.select(statement).one_or_none()
+        if row is None:
+            return None
+        log_id, origin, size, at, *rest, state = row
+        defects = []
+        try:
+            recorded = parse_timestamp(at)
+        except (TypeError, ValueError):
+            recorded = datetime.min.replace(tzinfo=UTC)
+            defects.append("The head of the log holds no readable time.")
+        last = select(func.max(audit_entry.c.seq)).where(audit_entry.c.log_id == log_id)
+        end = self.connection.select(last).scalar_one()
+        if end is None or end + 1 != size:
+            defects.append("The entries of the log do not end where its head says.")
+        return NewestLog(Head(log_id, origin, size, recorded, *rest), state == "open", tuple(defects))
 
     def reader(self, log_id: int) -> StoredHashes:
         """The stored hashes of a log."""
@@ -187,11 +221,17 @@ def begin(
     actor: str,
     follows: Checkpoint | None,
     generation: int = 0,
+    detail: Mapping[str, object] | None = None,
+    new_key: bool = False,
     token: Callable[[int], str] = token_hex,
 ) -> Head | None:
-    """Begin a log with its entry 0; None, and nothing happened, where another process has just begun one."""
+    """Begin a log with its entry 0, `log.opened` with `detail`, and `key.rotated` where it has a `new_key`. None, and
+    nothing happened, where another process has just begun one."""
     origin = f"exoscore/{token(8)}"
-    entry = opened(origin, now, site, actor, writer.vkey(origin), follows)
+    vkey = writer.vkey(origin)
+    entries = [opened(origin, now, site, actor, vkey, follows, detail)]
+    if new_key:
+        entries.append(rotated(now, site, actor, vkey, follows))
     head = Head(0, origin, 1, now, generation)
     connection = transaction.connection
     statement = (
@@ -203,8 +243,8 @@ def begin(
     log_id = connection.execute(statement).scalar_one_or_none()
     if log_id is None:
         return None
-    extension = writer.extend(transaction, replace(head, log_id=log_id, size=0), (entry,), (encoded(entry),))
-    return extension.head
+    begun = replace(head, log_id=log_id, size=0)
+    return writer.extend(transaction, begun, entries, [encoded(entry) for entry in entries]).head
 
 
 def find_open(connection: ReadConnection) -> Head | None:
@@ -222,6 +262,14 @@ def find_newest(connection: ReadConnection) -> Head | None:
     return _one_head(connection, select(*HEAD_COLUMNS).order_by(audit_log.c.log_id.desc()).limit(1))
 
 
+def names_log(connection: ReadConnection, origin: str) -> bool:
+    """Whether a log has this origin, or was opened because of the log of this origin."""
+    if connection.select(select(audit_log.c.log_id).where(audit_log.c.origin == origin)).first() is not None:
+        return True
+    statement = select(audit_entry.c.entry).where(audit_entry.c.seq == 0)
+    return any(origin in _precursors(entry) for entry in connection.select(statement).scalars())
+
+
 def find_generation(connection: ReadConnection) -> int:
     """The registry generation of the newest log; 0 where there is none."""
     statement = select(audit_log.c.registry_generation).order_by(audit_log.c.log_id.desc()).limit(1)
@@ -237,6 +285,17 @@ def list_entries(connection: ReadConnection, *, log_id: int, start: int, limit: 
         .limit(limit)
     )
     return tuple(EntryRow(*row) for row in connection.select(statement))
+
+
+def _precursors(entry: bytes) -> set[str]:
+    """The origins that the first entry of a log mentions beside its own."""
+    try:
+        parsed = Entry.parse(entry)
+    except ValueError:
+        return set()
+    witnessed = (parsed.detail or {}).get("witnessed")
+    named = {witnessed["origin"]} if isinstance(witnessed, dict) and isinstance(witnessed.get("origin"), str) else set()
+    return named if parsed.prior is None else named | {parsed.prior.origin}
 
 
 def _find_open(connection: ReadConnection, *, lock: bool) -> Head | None:
