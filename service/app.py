@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -22,18 +22,22 @@ from service.api.problems import install_problem_handlers
 from service.audit.committer import Batch, Committer
 from service.audit.log import CLOCK_TOLERANCE, LogWriter
 from service.audit.note import Signer
+from service.audit.witness import Witness
 from service.errors import InputRejected, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ActiveModels, ActiveSlot
 from service.registry.bundled import load_bundled
 from service.settings import Settings, shipped, unsafe_in_production
 from service.store import migrate
-from service.store.audit_log import SqlLogStorage
+from service.store.audit_log import SqlLogStorage, find_newest
 from service.store.engine import Database
 from service.store.keys import KeyRow
 from service.telemetry import log_event
+from service.terminal import announce, warn
 from service.workflows.idempotency import forget_expired
 from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
+from service.workflows.reopen_log import Reopened, reopen
 from service.workflows.services import Services, utc_now
+from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper, keep_witness, require_witnessed
 
 PURGE_SECONDS = 3600.0
 """How often expired idempotency keys are deleted."""
@@ -70,6 +74,9 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         _bring_schema_up(database)
         if settings.production and serving:
             _refuse_unsafe_database(database)
+        witness = witness_of(settings)
+        _leave_an_earlier_database_behind(settings, database, tell=announce if serving else warn)
+        require_witnessed(database, witness)
         storage = SqlLogStorage(database)
         storage.open(writer, site=settings.site, now=utc_now())
         models = _load_models(settings)
@@ -123,6 +130,40 @@ def _load_models(settings: Settings) -> ActiveModels:
     return models
 
 
+def witness_of(settings: Settings) -> Witness:
+    """Where these settings keep checkpoints outside the database."""
+    program = settings.witness_program
+    return FileWitness(settings.resolved_witness_file()) if program is None else CommandWitness(program)
+
+
+def _leave_an_earlier_database_behind(settings: Settings, database: Database, *, tell: Callable[[str], None]) -> None:
+    """In development, beside a database without any log: rename what belongs to the one before it."""
+    if settings.production:
+        return
+    with database.read() as connection:
+        if find_newest(connection) is not None:
+            return
+    paths = [home.development_key_path(settings)]
+    if settings.witness_program is None:
+        paths.append(settings.resolved_witness_file())
+    aside = [moved.name for moved in map(home.move_aside, paths) if moved is not None]
+    if aside:
+        tell(f"The database is empty; what belongs to an earlier one was moved aside: {', '.join(aside)}.")
+
+
+def reopen_log(settings: Settings, *, force: bool) -> Reopened:
+    """Seal the open log of these settings' database and begin another one; see `workflows.reopen_log`."""
+    _, signer = _secrets(settings)
+    database = Database(settings.resolved_database_url(), create=False)
+    try:
+        _bring_schema_up(database)
+        writer = LogWriter(signer, settings.site)
+        storage = SqlLogStorage(database)
+        return reopen(storage, writer, witness_of(settings), site=settings.site, now=utc_now(), force=force)
+    finally:
+        database.close()
+
+
 def close_services(services: Services) -> None:
     """Let the committer finish what it took in, then close the database."""
     services.committer.close()
@@ -136,8 +177,14 @@ def create_app(settings: Settings) -> Front:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         purging = asyncio.create_task(forget_expired(services, PURGE_SECONDS))
+        keeper = WitnessKeeper(services.database, witness_of(settings))
+        witnessing = asyncio.create_task(keep_witness(keeper, settings.witness_seconds))
         yield
         purging.cancel()
+        witnessing.cancel()
+        # The last checkpoint is the one after everything that waits is written.
+        services.committer.close()
+        await asyncio.to_thread(keeper.try_to_hand_over)
         close_services(services)
 
     app = Front(

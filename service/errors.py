@@ -258,6 +258,13 @@ class LogForked(SystemFault):
     title = "The audit log is not the one that was witnessed"
 
 
+class WitnessUnavailable(SystemFault):
+    """The checkpoints kept outside the database cannot be read or added to."""
+
+    code = "witness_unavailable"
+    title = "The witness cannot be reached"
+
+
 class RecordDamaged(SystemFault):
     """A stored record is not the one its audit entry commits to; it is not shown."""
 

@@ -36,6 +36,12 @@ def announce(text: str) -> None:
         say(text)
 
 
+def warn(text: str) -> None:
+    """One text for the person at the terminal, beside a result that a program may read."""
+    with suppress(OSError):
+        sys.stderr.write(text + "\n")
+
+
 def show(document: dict[str, Any], text: str, *, as_json: bool) -> None:
     """A result: `document` for programs, `text` for people."""
     say(json.dumps(document) if as_json else text)

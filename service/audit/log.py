@@ -29,7 +29,7 @@ and the signed note reads
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ from typing import Protocol, TypeVar
 from service.errors import LogDamaged, LogForked, SigningKeyMismatch
 
 from .entry import Entry, Prior, leaf_hash
-from .note import Checkpoint, Signer, sign_checkpoint
+from .note import Checkpoint, Signer, parse_vkey, sign_checkpoint
 from .tree import Frontier, HashReader, Tile, frontier_of
 
 ANCHOR_ENTRIES = 4096
@@ -51,7 +51,10 @@ ANCHOR_INTERVAL = timedelta(seconds=60)
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """Clocks of replicas differ, and entries wait for their turn: less than this is no step back."""
 
-EXAMINE = "Stop the service and restore the database, or have the log examined; nothing more is recorded in it."
+EXAMINE = (
+    "Nothing more is recorded in it. Stop the service and restore the database; or run `exoscore audit reopen`, which "
+    "seals this log as it is and begins a new one."
+)
 
 RESTORED = "An older copy of the database was put in its place: put the newest one back, or have the log examined."
 
@@ -259,7 +262,15 @@ class LogWriter:
         return Entry("clock.regressed", at, "system:service", self._site, detail=detail)
 
 
-def opened(origin: str, at: datetime, site: str, actor: str, vkey: str, follows: Checkpoint | None) -> Entry:
+def opened(
+    origin: str,
+    at: datetime,
+    site: str,
+    actor: str,
+    vkey: str,
+    follows: Checkpoint | None,
+    detail: Mapping[str, object] | None = None,
+) -> Entry:
     """Entry 0 of a log: its origin, the digest of its verifier key, and the last checkpoint of the log it follows."""
     return Entry(
         "log.opened",
@@ -270,7 +281,14 @@ def opened(origin: str, at: datetime, site: str, actor: str, vkey: str, follows:
         in_=None if follows is None else follows.root.hex(),
         out=sha256(vkey.encode()).hexdigest(),
         prior=None if follows is None else Prior(follows.origin, follows.size - 1),
+        detail=detail,
     )
+
+
+def rotated(at: datetime, site: str, actor: str, vkey: str, follows: Checkpoint | None) -> Entry:
+    """The entry of a new key: its key id in hex, and the last entry under the key before."""
+    prior = None if follows is None else Prior(follows.origin, follows.size - 1)
+    return Entry("key.rotated", at, actor, site, record=parse_vkey(vkey).key_id.hex(), prior=prior)
 
 
 def _frontier_of(reader: HashReader, size: int) -> Frontier:

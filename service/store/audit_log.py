@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 
-from service.audit.entry import parse_timestamp, timestamp
-from service.audit.log import EXAMINE, Anchor, Head, Leaf, LogWriter, encoded, opened
+from service.audit.entry import Entry, parse_timestamp, timestamp
+from service.audit.log import EXAMINE, Anchor, Head, Leaf, LogWriter, encoded, opened, rotated
 from service.audit.note import Checkpoint
 from service.audit.tree import Tile
 from service.errors import LogDamaged, LogNotOpen
@@ -75,6 +75,15 @@ class StoredHashes:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestLog:
+    """The newest log, whether it is open, and what its row says that cannot be so, a sentence for each."""
+
+    head: Head
+    is_open: bool
+    defects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SqlTransaction:
     """The committer's transaction; business rows are written through its `connection`."""
 
@@ -85,16 +94,45 @@ class SqlTransaction:
 
         Raises `LogDamaged` where the entries do not end where the head says: such a log is not extended.
         """
-        # Both are sent before either is awaited; the second is run when the first has its lock, and sees what is there.
-        locked = self.connection.run(LOCK_HEAD if self.connection.embedded else f"{LOCK_HEAD} FOR UPDATE")
-        last = self.connection.run(LAST_SEQ)
-        row = locked.fetchone()
+        row, last = self._lock()
+        # PostgreSQL gives none to who waited for the lock of a log that was sealed meanwhile; it looks at what was
+        # begun since then with the next statement.
+        while row is None and find_open(self.connection) is not None:
+            row, last = self._lock()
         if row is None:
             raise LogNotOpen("No audit log is open.", "Start the service once, or reopen the log.")
         head = _head(row)
-        if last.fetchone()[0] != head.size - 1:
+        if last != head.size - 1:
             raise LogDamaged("The entries of the audit log do not end where its head says.", EXAMINE)
         return head
+
+    def _lock(self) -> tuple[Sequence[Any] | None, int | None]:
+        """The row of the open log, locked, and the last `seq` of its entries."""
+        # Both are sent before either is awaited; the second is run when the first has its lock, and sees what is there.
+        locked = self.connection.run(LOCK_HEAD if self.connection.embedded else f"{LOCK_HEAD} FOR UPDATE")
+        last = self.connection.run(LAST_SEQ)
+        return locked.fetchone(), last.fetchone()[0]
+
+    def lock_newest(self) -> NewestLog | None:
+        """The open log, else the newest, as far as its head can be read; its row is locked as by `lock_head`."""
+        columns = (*HEAD_COLUMNS, audit_log.c.state)
+        order = (audit_log.c.state, audit_log.c.log_id.desc())
+        statement = select(*columns).order_by(*order).limit(1).with_for_update()
+        row = self.connection.select(statement).one_or_none()
+        if row is None:
+            return None
+        log_id, origin, size, at, *rest, state = row
+        defects = []
+        try:
+            recorded = parse_timestamp(at)
+        except (TypeError, ValueError):
+            recorded = datetime.min.replace(tzinfo=UTC)
+            defects.append("The head of the log holds no readable time.")
+        last = select(func.max(audit_entry.c.seq)).where(audit_entry.c.log_id == log_id)
+        end = self.connection.select(last).scalar_one()
+        if end is None or end + 1 != size:
+            defects.append("The entries of the log do not end where its head says.")
+        return NewestLog(Head(log_id, origin, size, recorded, *rest), state == "open", tuple(defects))
 
     def reader(self, log_id: int) -> StoredHashes:
         """The stored hashes of a log."""
@@ -189,11 +227,17 @@ def begin(
     actor: str,
     follows: Checkpoint | None,
     generation: int = 0,
+    detail: Mapping[str, object] | None = None,
+    new_key: bool = False,
     token: Callable[[int], str] = token_hex,
 ) -> Head | None:
-    """Begin a log with its entry 0; None, and nothing happened, where another process has just begun one."""
+    """Begin a log with its entry 0, `log.opened` with `detail`, and `key.rotated` where it has a `new_key`. None, and
+    nothing happened, where another process has just begun one."""
     origin = f"exoscore/{token(8)}"
-    entry = opened(origin, now, site, actor, writer.vkey(origin), follows)
+    vkey = writer.vkey(origin)
+    entries = [opened(origin, now, site, actor, vkey, follows, detail)]
+    if new_key:
+        entries.append(rotated(now, site, actor, vkey, follows))
     head = Head(0, origin, 1, now, generation)
     connection = transaction.connection
     statement = (
@@ -205,8 +249,8 @@ def begin(
     log_id = connection.execute(statement).scalar_one_or_none()
     if log_id is None:
         return None
-    extension = writer.extend(transaction, replace(head, log_id=log_id, size=0), (entry,), (encoded(entry),))
-    return extension.head
+    begun = replace(head, log_id=log_id, size=0)
+    return writer.extend(transaction, begun, entries, [encoded(entry) for entry in entries]).head
 
 
 def find_open(connection: ReadConnection) -> Head | None:
@@ -229,6 +273,14 @@ def find_newest(connection: ReadConnection) -> Head | None:
     return _one_head(connection, select(*HEAD_COLUMNS).order_by(audit_log.c.log_id.desc()).limit(1))
 
 
+def names_log(connection: ReadConnection, origin: str) -> bool:
+    """Whether a log has this origin, or was opened because of the log of this origin."""
+    if connection.select(select(audit_log.c.log_id).where(audit_log.c.origin == origin)).first() is not None:
+        return True
+    statement = select(audit_entry.c.entry).where(audit_entry.c.seq == 0)
+    return any(origin in _precursors(entry) for entry in connection.select(statement).scalars())
+
+
 def find_generation(connection: ReadConnection) -> int:
     """The registry generation of the newest log; 0 where there is none."""
     statement = select(audit_log.c.registry_generation).order_by(audit_log.c.log_id.desc()).limit(1)
@@ -244,6 +296,17 @@ def list_entries(connection: ReadConnection, *, log_id: int, start: int, limit: 
         .limit(limit)
     )
     return tuple(EntryRow(*row) for row in connection.select(statement))
+
+
+def _precursors(entry: bytes) -> set[str]:
+    """The origins that the first entry of a log mentions beside its own."""
+    try:
+        parsed = Entry.parse(entry)
+    except ValueError:
+        return set()
+    witnessed = (parsed.detail or {}).get("witnessed")
+    named = {witnessed["origin"]} if isinstance(witnessed, dict) and isinstance(witnessed.get("origin"), str) else set()
+    return named if parsed.prior is None else named | {parsed.prior.origin}
 
 
 def _one_head(connection: ReadConnection, statement: Select[*Columns]) -> Head | None:

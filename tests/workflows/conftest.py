@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -28,10 +29,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def services(database: Database, clock: Clock) -> Iterator[Services]:
+def signer() -> Signer:
+    return Signer.generate()
+
+
+@pytest.fixture
+def services(database: Database, clock: Clock, signer: Signer) -> Iterator[Services]:
     """The services of a use case on a real database, without models."""
     storage = SqlLogStorage(database)
-    writer = LogWriter(Signer.generate(), "test")
+    writer = LogWriter(signer, "test")
     storage.open(writer, site="test", now=clock.now)
     committer = Committer(storage, writer, SilentObserver())
     committer.start()
@@ -45,3 +51,13 @@ def services(database: Database, clock: Clock) -> Iterator[Services]:
         clock=clock,
     )
     committer.close()
+
+
+@pytest.fixture
+def empty_database(backend: Any) -> Iterator[Database]:
+    """A migrated database in which no log was ever begun."""
+    url = backend.migrated()
+    opened = Database(url)
+    yield opened
+    opened.close()
+    backend.remove(url)
