@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import __version__
+from service.cli_audit import add_audit_commands
 from service.errors import ArtifactRejected, InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
@@ -252,6 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--scope", required=True, nargs="+", action="extend", metavar="SCOPE")
     _add(keys, "list", key_list, "list keys")
     _add(keys, "revoke", key_revoke, "revoke a key for good").add_argument("key_id", metavar="KEY_ID")
+    add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)
     return parser
 
 
