@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import __version__
+from service.cli_audit import add_audit_commands
 from service.errors import ArtifactRejected, InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
@@ -223,26 +224,6 @@ def key_revoke(options: argparse.Namespace, settings: Settings) -> int:
     return _show(options, {"id": options.key_id, "revoked": True}, f"key {options.key_id} is revoked")
 
 
-def audit_reopen(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore audit reopen`: seal the open log as it is, and begin a new one that cites it."""
-    from service.app import reopen_log
-
-    done = reopen_log(settings, force=options.force)
-    sealed, opened = done.sealed, done.opened
-    shown = {
-        "found": list(done.found),
-        "sealed": None if sealed is None else {"origin": sealed.origin, "size": sealed.size},
-        "opened": {"origin": opened.origin, "size": opened.size},
-        "key_id": done.key_id,
-        "key_rotated": done.new_key,
-        "witnessed": done.witnessed,
-    }
-    lines = [f"found: {sentence}" for sentence in done.found]
-    lines.append("nothing sealed" if sealed is None else f"sealed {sealed.origin} at {sealed.size} entries")
-    lines.append(f"opened {opened.origin} under {'the new' if done.new_key else 'the same'} key {done.key_id}")
-    return _show(options, shown, "\n".join(lines))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="exoscore", description="Scores exosome biomarker panels. " + RESEARCH_USE)
     parser.add_argument("--version", action="version", version=f"exoscore {__version__}")
@@ -272,9 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--scope", required=True, nargs="+", action="extend", metavar="SCOPE")
     _add(keys, "list", key_list, "list keys")
     _add(keys, "revoke", key_revoke, "revoke a key for good").add_argument("key_id", metavar="KEY_ID")
-    audit = _group(commands, "audit", "the audit log")
-    again = _add(audit, "reopen", audit_reopen, "seal the open log as it is, and begin a new one that cites it")
-    again.add_argument("--force", action="store_true", help="also where there is nothing to repair")
+    add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)
     return parser
 
 

@@ -281,6 +281,11 @@ def names_log(connection: ReadConnection, origin: str) -> bool:
     return any(origin in _precursors(entry) for entry in connection.select(statement).scalars())
 
 
+def find_origins(connection: ReadConnection) -> tuple[str, ...]:
+    """The origins of all logs, oldest first."""
+    return tuple(connection.select(select(audit_log.c.origin).order_by(audit_log.c.log_id)).scalars())
+
+
 def find_generation(connection: ReadConnection) -> int:
     """The registry generation of the newest log; 0 where there is none."""
     statement = select(audit_log.c.registry_generation).order_by(audit_log.c.log_id.desc()).limit(1)

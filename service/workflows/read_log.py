@@ -26,7 +26,15 @@ from service.audit.tree import (
 )
 from service.domain.log_query import ConsistencyQuery, EntriesQuery
 from service.errors import InputRejected, LogDamaged, LogNotOpen, NotFound, Problem
-from service.store.audit_log import EntryRow, StoredHashes, find_head, find_head_by_id, find_open, list_entries
+from service.store.audit_log import (
+    EntryRow,
+    StoredHashes,
+    find_head,
+    find_head_by_id,
+    find_open,
+    find_origins,
+    list_entries,
+)
 from service.store.engine import Database, ReadConnection
 from service.workflows.read_scores import get_recorded, make_cursor, parse_cursor
 
@@ -58,6 +66,12 @@ def signed_log(database: Database, origin: str | None) -> Iterator[SignedLog]:
     or signed, LogDamaged where the stored checkpoint is not the log's own."""
     with database.read() as connection:
         yield _signed(connection, _head(connection, origin))
+
+
+def list_origins(database: Database) -> tuple[str, ...]:
+    """The origins of all logs, oldest first."""
+    with database.read() as connection:
+        return find_origins(connection)
 
 
 def show_key(database: Database, origin: str | None) -> str:
@@ -101,7 +115,7 @@ def prove_score(database: Database, score_id: str) -> str:
         stored = get_recorded(connection, score_id)
         head = find_head_by_id(connection, stored.log_id)
         if head is None:
-            raise _damaged()
+            raise damaged()
         return _prove(_signed(connection, head), stored.seq)
 
 
@@ -117,6 +131,11 @@ def prove_consistency(database: Database, query: ConsistencyQuery) -> dict[str, 
             raise InputRejected("The log has no such sizes.", problems=problems)
         path = _consistency(log, query.old, new)
     return {"from": query.old, "to": new, "hashes": [b64encode(step).decode("ascii") for step in path]}
+
+
+def damaged() -> LogDamaged:
+    """The error of a log whose rows contradict its checkpoint."""
+    return LogDamaged("The stored audit log does not bear out its own checkpoint.", EXAMINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +177,9 @@ def _signed(connection: ReadConnection, head: Head) -> SignedLog:
     try:
         checkpoint = open_checkpoint(str(head.note), str(head.vkey))
     except ValueError:
-        raise _damaged() from None
+        raise damaged() from None
     if (checkpoint.origin, checkpoint.size) != (head.origin, head.size):
-        raise _damaged()
+        raise damaged()
     return SignedLog(connection, head.log_id, head.vkey, head.note, checkpoint)
 
 
@@ -170,9 +189,9 @@ def _prove(log: SignedLog, index: int) -> str:
     try:
         path = inclusion_path(reader, index, log.size)
     except ValueError:
-        raise _damaged() from None
+        raise damaged() from None
     if not verify_inclusion(leaf_hash(row.entry), index, log.size, path, log.checkpoint.root):
-        raise _damaged()
+        raise damaged()
     return encode_proof(Proof(index, tuple(path), log.note, row.entry))
 
 
@@ -180,7 +199,7 @@ def _entries(log: SignedLog, start: int, limit: int) -> tuple[EntryRow, ...]:
     rows = list_entries(log.connection, log_id=log.log_id, start=start, limit=limit)
     places = [row.seq for row in rows if isinstance(row.entry, bytes)]
     if places != list(range(start, start + limit)):
-        raise _damaged()
+        raise damaged()
     return rows
 
 
@@ -190,9 +209,9 @@ def _consistency(log: SignedLog, old: int, new: int) -> list[bytes]:
         roots = {size: root_of(reader, size) for size in (old, new)} | {log.size: log.checkpoint.root}
         paths = {pair: consistency_path(reader, *pair) for pair in ((old, new), (old, log.size), (new, log.size))}
     except ValueError:
-        raise _damaged() from None
+        raise damaged() from None
     if not all(verify_consistency(*pair, roots[pair[0]], roots[pair[1]], path) for pair, path in paths.items()):
-        raise _damaged()
+        raise damaged()
     return paths[old, new]
 
 
@@ -208,7 +227,3 @@ def _after(log: SignedLog, cursor: str) -> int:
 def _too_large(pointer: str, name: str, limit: str) -> Problem:
     message = f"The number {name} is larger than {limit}."
     return Problem(pointer, "out_of_range", message, f"Send a number from 0 to {limit}.")
-
-
-def _damaged() -> LogDamaged:
-    return LogDamaged("The stored audit log does not bear out its own checkpoint.", EXAMINE)

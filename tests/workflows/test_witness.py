@@ -1,4 +1,4 @@
-"""The witness beside a real database: files and commands, the comparison at a start, what a running service hands over."""
+"""The witness beside a real database: files, commands, the comparison at a start, what a service hands over."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from service.audit.committer import NoRows
+from service.audit.committer import Committer, NoRows, SilentObserver
 from service.audit.entry import Entry
+from service.audit.log import LogWriter
 from service.audit.note import Checkpoint, Signer, sign_checkpoint
 from service.audit.witness import Kept, Witness
 from service.errors import LogDamaged, LogForked, WitnessUnavailable
-from service.store.audit_log import find_newest
+from service.store.audit_log import SqlLogStorage, find_newest
 from service.telemetry import JsonLines
 from service.workflows.services import Services
 from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper, keep_witness, require_witnessed
@@ -187,8 +188,11 @@ def test_a_log_that_was_cut_and_signed_again_is_refused(
     with pytest.raises(LogForked, match=r"5 entries, and the log has only 1\."):
         keeper.hand_over()
     assert newest_size(file.look(None)) == 5
+    forger = Committer(SqlLogStorage(services.database), LogWriter(signer, "test"), SilentObserver())
+    forger.start()
     for _ in range(4):
-        record("config.changed")
+        forger.submit(NoRows(), None, Entry("config.changed", services.clock(), "system:cli", "test")).result()
+    forger.close()
     with pytest.raises(LogForked, match="first 5 of the 5"):
         require_witnessed(services.database, file)
 

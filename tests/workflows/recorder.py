@@ -1,0 +1,251 @@
+"""Writes scores, amendments, retractions, erasures, keys and reads into a real log, through the real committer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, insert
+
+from service.audit.committer import Committer, NoRows, Receipt, SilentObserver
+from service.audit.entry import Entry, Prior, commitment, timestamp
+from service.audit.log import LogWriter, Place
+from service.audit.note import Signer, open_checkpoint
+from service.registry.active import ActiveModels, ActiveSlot
+from service.store.audit_log import SqlLogStorage, SqlTransaction, begin
+from service.store.engine import Database
+from service.store.scores import ScoreRow, insert_scores, link_scores
+from service.store.tables import score, score_log, score_retraction
+from service.workflows.keys import create_key, revoke_key
+from service.workflows.services import Services, new_uuid7
+
+MODEL = {"name": "model", "version": "1.0.0", "digest": "sha256:" + "0" * 64, "status_claim": "research_use_only"}
+
+
+class Scores:
+    """Stores scores."""
+
+    changes_registry = False
+
+    def insert(self, transaction: SqlTransaction, rows: Sequence[ScoreRow]) -> list[Exception | None]:
+        insert_scores(transaction.connection, rows)
+        return [None] * len(rows)
+
+    def link(self, transaction: SqlTransaction, rows: Sequence[ScoreRow], places: Sequence[Place]) -> None:
+        placed = [(row.score_id, place.log_id, place.seq) for row, place in zip(rows, places, strict=True)]
+        link_scores(transaction.connection, placed)
+
+
+class Retractions:
+    """Stores retractions by the ids of scores."""
+
+    changes_registry = False
+
+    def insert(self, transaction: SqlTransaction, rows: Sequence[str]) -> list[Exception | None]:
+        return [None] * len(rows)
+
+    def link(self, transaction: SqlTransaction, rows: Sequence[str], places: Sequence[Place]) -> None:
+        for score_id, place in zip(rows, places, strict=True):
+            values = {"score_id": score_id, "log_id": place.log_id, "seq": place.seq}
+            transaction.connection.execute(insert(score_retraction).values(values))
+
+
+class Erasures:
+    """Deletes scores, newest first, and what refers to them."""
+
+    changes_registry = False
+
+    def insert(self, transaction: SqlTransaction, rows: Sequence[list[str]]) -> list[Exception | None]:
+        for ids in rows:
+            for table in (score_retraction, score_log, score):
+                for score_id in reversed(ids):
+                    transaction.connection.execute(delete(table).where(table.c.score_id == score_id))
+        return [None] * len(rows)
+
+    def link(self, transaction: SqlTransaction, rows: Sequence[list[str]], places: Sequence[Place]) -> None:
+        """An erasure has no row."""
+
+
+@dataclass
+class Recorder:
+    """A log in the database at a URL, and what was recorded in it: the place of every score by its id."""
+
+    url: str
+    now: datetime = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
+    places: dict[str, Prior] = field(default_factory=dict)
+    subjects: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.database = Database(self.url)
+        self.signer = Signer.generate()
+        self.writer = LogWriter(self.signer, "test")
+        self.storage = SqlLogStorage(self.database)
+        self.storage.open(self.writer, site="test", now=self.now)
+        self.committer = Committer(self.storage, self.writer, SilentObserver())
+        self.committer.start()
+        self.services = Services(
+            database=self.database,
+            committer=self.committer,
+            registry=ActiveSlot(ActiveModels((), {})),
+            pepper=b"p" * 32,
+            site="test",
+            idempotency_ttl=timedelta(hours=24),
+            clock=lambda: self.now,
+        )
+
+    def close(self) -> None:
+        self.committer.close()
+        self.database.close()
+
+    def score(
+        self,
+        subject: str = "S-1",
+        *,
+        value: float | None = 0.25,
+        replaces: str | None = None,
+        reason: str | None = None,
+    ) -> str:
+        """Record a score, not reportable where `value` is None; its id."""
+        self.now += timedelta(milliseconds=7)
+        score_id, salt = new_uuid7(self.now), self.services.new_salt()
+        document = {
+            "id": score_id,
+            "status": "final" if value is not None else "not_reportable",
+            "model": MODEL,
+            "subject": {"id": subject},
+            "specimen": {"id": f"A-{subject}"},
+            "score": None
+            if value is None
+            else {"value": value, "category": {"code": "elevated"} if value > 0.5 else None},
+            "supersedes": replaces,
+            "created_at": timestamp(self.now),
+        }
+        asked = {"subject": {"id": subject}, "specimen": {"id": f"A-{subject}"}, "replaces": replaces, "reason": reason}
+        request, answer = json.dumps(asked).encode(), json.dumps(document).encode()
+        row = ScoreRow(
+            score_id=score_id,
+            subject_id=subject,
+            specimen_id=f"A-{subject}",
+            model_name="model",
+            model_version="1.0.0",
+            model_digest=MODEL["digest"],
+            status=str(document["status"]),
+            value=value,
+            category="elevated" if value is not None and value > 0.5 else None,
+            created_at=timestamp(self.now),
+            actor="key:0123456789abcdef",
+            supersedes=replaces,
+            request=request,
+            answer=answer,
+            salt=salt,
+        )
+        kind = "score.reported" if value is not None else "score.withheld"
+        entry = Entry(
+            kind="score.amended" if replaces else kind,
+            at=self.now,
+            actor=row.actor,
+            site="test",
+            record=score_id,
+            model="model@1.0.0",
+            model_digest=MODEL["digest"],
+            in_=commitment(salt, request),
+            out=commitment(salt, answer),
+            prior=self.places[replaces] if replaces else None,
+            reason=reason,
+        )
+        receipt = self.committer.submit(Scores(), row, entry).result()
+        self.places[score_id] = Prior(receipt.origin, receipt.index)
+        self.subjects.setdefault(subject, []).append(score_id)
+        return score_id
+
+    def read(self, times: int = 1) -> None:
+        """Record reads, which leave nothing but their entries."""
+        futures = [
+            self.committer.submit(NoRows(), None, Entry("score.read", self.now, "system:cli", "test"))
+            for _ in range(times)
+        ]
+        for future in futures:
+            future.result()
+
+    def key(self, name: str = "LIMS", *, development: bool = False) -> str:
+        """Create a key; its id."""
+        scopes = ("scores:write", "scores:read")
+        return create_key(self.services, name=name, scopes=scopes, actor="system:cli", development=development)[
+            0
+        ].key_id
+
+    def revoke(self, key_id: str) -> None:
+        self.now += timedelta(seconds=1)
+        revoke_key(self.services, key_id=key_id, actor="system:cli")
+
+    def retract(self, score_id: str) -> Receipt:
+        """Retract a score."""
+        entry = Entry(
+            "score.retracted",
+            self.now,
+            "system:cli",
+            "test",
+            record=score_id,
+            prior=self.places[score_id],
+            reason="assay_failure",
+        )
+        return self.committer.submit(Retractions(), score_id, entry).result()
+
+    def erase(self, subject: str, *, say: bool = True) -> None:
+        """Erase a subject, and `say` so in one entry for each log it was in."""
+        ids = self.subjects.pop(subject)
+        origins = dict.fromkeys(self.places[score_id].origin for score_id in ids)
+        for number, origin in enumerate(origins):
+            ranges = [[p.index, p.index] for p in map(self.places.__getitem__, ids) if p.origin == origin]
+            entry = Entry(
+                "subject.erased" if say else "score.read",
+                self.now,
+                "system:cli",
+                "test",
+                reason="subject_request",
+                detail={"origin": origin, "ranges": ranges} if say else None,
+            )
+            self.committer.submit(Erasures(), [] if number else ids, entry).result()
+
+    def reopen(self) -> None:
+        """Seal the log and begin one that follows it, as an operator does."""
+        with self.storage.transaction() as transaction:
+            head = transaction.lock_head()
+            assert head.note is not None
+            assert head.vkey is not None
+            transaction.seal(head.log_id)
+            begin(
+                transaction,
+                self.writer,
+                site="test",
+                now=self.now,
+                actor="system:cli",
+                follows=open_checkpoint(head.note, head.vkey),
+                generation=head.generation,
+            )
+
+    def everything(self) -> None:
+        """A history with every kind of row in two logs, the first of them larger than a tile."""
+        keys = [self.key("one"), self.key("two", development=True)]
+        for number in range(8):
+            self.score(f"S-{number}", value=number / 8)
+        self.score("S-8", value=None)
+        first = self.score("S-9", value=0.1 + 0.2)
+        second = self.score("S-9", replaces=first, reason="measurement_corrected")
+        self.score("S-9", value=None, replaces=second, reason="other")
+        self.score("erased")
+        self.score("erased", replaces=self.subjects["erased"][0], reason="specimen_corrected")
+        self.retract(self.subjects["erased"][1])
+        self.retract(self.subjects["S-1"][0])
+        self.revoke(keys[0])
+        self.read(256)
+        self.reopen()
+        self.key("three")
+        self.score("S-2", replaces=self.subjects["S-2"][0], reason="demographics_corrected")
+        self.score("erased")
+        self.erase("erased")
+        self.retract(self.score("S-10", value=0.75))
+        self.revoke(keys[1])
+        self.read(3)

@@ -1,0 +1,303 @@
+"""What an administrator can do to a log and to the rows beside it, and what `verify --deep` says of it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.audit.committer import NoRows
+from service.audit.entry import Entry, Prior
+from service.errors import InputRejected
+from service.store.log_reader import LogOpener
+from service.workflows.verify_log import Verification, parse_witness, verify_all
+from tests.workflows.recorder import Recorder
+from tests.workflows.tampering import Administrator, administrator
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def history(request: pytest.FixtureRequest) -> Iterator[Recorder]:
+    """A log with every kind of row, made once; who changes it puts it back."""
+    backend = request.getfixturevalue(f"{request.param}_backend")
+    recorder = Recorder(backend.migrated())
+    recorder.everything()
+    yield recorder
+    recorder.close()
+    backend.remove(recorder.url)
+
+
+@pytest.fixture(scope="module")
+def admin(history: Recorder) -> Iterator[Administrator]:
+    admin = administrator(history.url)
+    yield admin
+    admin.close()
+
+
+@pytest.fixture
+def fresh(database_url: str) -> Iterator[Recorder]:
+    recorder = Recorder(database_url)
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture
+def fresh_admin(fresh: Recorder) -> Iterator[Administrator]:
+    admin = administrator(fresh.url)
+    yield admin
+    admin.close()
+
+
+def verified(recorder: Recorder, **how: Any) -> Verification:
+    return verify_all(LogOpener(recorder.url), deep=True, **how)
+
+
+def test_a_history_with_every_kind_of_row_is_sound(history: Recorder) -> None:
+    found = verified(history)
+    assert found.lines() == []
+    assert found.sound
+    assert [log.state for log in found.logs] == ["sealed", "open"]
+    assert found.records is not None
+    assert (found.records.scores, found.records.retractions, found.records.keys) == (14, 2, 3)
+    assert json.loads(json.dumps(found.document()))["first_break"] is None
+
+
+def test_the_number_of_processes_changes_nothing(history: Recorder) -> None:
+    one, two = (verified(history, jobs=jobs).document() for jobs in (1, 2))
+    del one["seconds"], two["seconds"]
+    assert one == two
+
+
+def test_progress_is_told_for_each_log_and_for_the_rows(history: Recorder) -> None:
+    told: list[tuple[int, int]] = []
+    found = verified(history, progress=lambda done, total: told.append((done, total)))
+    sizes = [log.size for log in found.logs]
+    assert told == [(size, size) for size in (*sizes, sum(sizes))]
+
+
+def test_the_quick_verification_leaves_the_rows_alone(history: Recorder) -> None:
+    found = verify_all(LogOpener(history.url), deep=False)
+    assert found.sound
+    assert found.records is None
+    assert found.document()["records"] is None
+
+
+SPARED = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 4)"
+TAMPERED = {
+    "an entry": ("UPDATE audit_entry SET entry = leaf_hash WHERE log_id = 1 AND seq = 7", "row 7"),
+    "a leaf": ("UPDATE audit_entry SET leaf_hash = (SELECT root FROM audit_log WHERE log_id = 1) "
+               "WHERE log_id = 1 AND seq = 7", "row 7"),
+    "an entry gone": ("DELETE FROM audit_entry WHERE log_id = 1 AND seq = 7", "row 7"),
+    "the tail gone": ("DELETE FROM audit_entry WHERE log_id = 2 AND seq >= 10", "row 10..11"),
+    "a tile": ("UPDATE audit_tile SET root = (SELECT root FROM audit_log WHERE log_id = 1)", "256-range 0..255"),
+    "a tile gone": ("DELETE FROM audit_tile", "256-range 0..255"),
+    "the root": ("UPDATE audit_log SET root = (SELECT root FROM audit_tile) WHERE log_id = 2", "head"),
+    "another log's note": ("UPDATE audit_log SET note = (SELECT note FROM audit_log WHERE log_id = 1) "
+                           "WHERE log_id = 2", "head"),
+    "an anchor's note": ("UPDATE audit_anchor SET note = 'x' WHERE log_id = 1 AND size = 1", "interval 0"),
+    "an anchor's time": ("UPDATE audit_anchor SET recorded_at = '2026-11-23T05:51:19.123457Z' "
+                         "WHERE log_id = 1 AND size = 1", "interval 0"),
+    "an anchor of no log": ("UPDATE audit_anchor SET log_id = 9 WHERE log_id = 1", "audit_anchor has rows"),
+    "sealed again": ("UPDATE audit_log SET state = 'sealed'", "state"),
+    "the generation": ("UPDATE audit_log SET registry_generation = 3 WHERE log_id = 2", "audit_log"),
+    "the sealed generation": ("UPDATE audit_log SET registry_generation = 2 WHERE log_id = 1", "audit_log"),
+    "a value": (f"UPDATE score SET value = 0.30000000000000016 WHERE score_id = {SPARED}", "score 4"),
+    "a value taken": (f"UPDATE score SET value = NULL, status = 'not_reportable' WHERE score_id = {SPARED}",
+                      "status, value"),
+    "a category": ("UPDATE score SET category = 'low' WHERE category IS NOT NULL", "category"),
+    "a subject": (f"UPDATE score SET subject_id = 'S-7' WHERE score_id = {SPARED}", "subject_id"),
+    "a specimen": (f"UPDATE score SET specimen_id = 'A-7' WHERE score_id = {SPARED}", "specimen_id"),
+    "a time": (f"UPDATE score SET created_at = '2026-11-23T05:51:19.123457Z' WHERE score_id = {SPARED}", "created_at"),
+    "an actor": (f"UPDATE score SET actor = 'system:cli' WHERE score_id = {SPARED}", "actor"),
+    "a model": (f"UPDATE score SET model_name = 'other' WHERE score_id = {SPARED}", "model_name"),
+    "an answer": (f"UPDATE score SET answer = request WHERE score_id = {SPARED}", "commits to: answer"),
+    "a request and an answer": (f"UPDATE score SET request = answer, answer = request WHERE score_id = {SPARED}",
+                                "request, answer"),
+    "a salt": (f"UPDATE score SET salt = request WHERE score_id = {SPARED}", "score 4"),
+    "a chain": ("UPDATE score SET supersedes = NULL WHERE supersedes IS NOT NULL", "supersedes"),
+    "a chain made": (f"UPDATE score SET supersedes = 'x' WHERE score_id = {SPARED}", "supersedes"),
+    "a place": (f"UPDATE score_log SET seq = 1 WHERE score_id = {SPARED}", "score_log 1"),
+    "two places": ("UPDATE score_log SET seq = 9 - seq WHERE log_id = 1 AND seq IN (4, 5)", "score 4"),
+    "a place gone": (f"DELETE FROM score_log WHERE score_id = {SPARED}", "score 4: No score is stored"),
+    "a place of another": ("UPDATE score_log SET score_id = 'x' WHERE log_id = 1 AND seq = 4", "score 4"),
+    "a score gone": (f"DELETE FROM score WHERE score_id = {SPARED}", "score 4: The place"),
+    "a score and its place gone": (f"DELETE FROM score WHERE score_id = {SPARED}; "
+                                   "DELETE FROM score_log WHERE log_id = 1 AND seq = 4", "score 4: No score"),
+    "a retraction gone": ("DELETE FROM score_retraction WHERE log_id = 1", "score_retraction"),
+    "a retraction of another": (f"UPDATE score_retraction SET score_id = {SPARED} WHERE log_id = 1",
+                                "score_retraction"),
+    "a retraction made": (f"INSERT INTO score_retraction VALUES ({SPARED}, 1, 4)", "score_retraction 4"),
+    "scopes": ("UPDATE api_key SET scopes = 'admin'", "api_key 1"),
+    "scopes in another order": ("UPDATE api_key SET scopes = 'scores:write scores:read'", "api_key 1"),
+    "a key's name": ("UPDATE api_key SET name = 'x'", "api_key 1"),
+    "a key in force again": ("UPDATE api_key SET revoked_at = NULL", "api_key"),
+    "a key revoked": ("UPDATE api_key SET revoked_at = created_at WHERE revoked_at IS NULL", "api_key"),
+    "a key gone": ("DELETE FROM api_key WHERE revoked_at IS NULL", "api_key 1: The key of this entry"),
+    "a key made": ("INSERT INTO api_key SELECT 'x', name, salt, scopes, api_key.created_at, NULL, development "
+                   f"FROM api_key, score WHERE revoked_at IS NULL AND score_id = {SPARED}", "api_key: A key is stored"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "said"), TAMPERED.values(), ids=TAMPERED.keys())
+def test_what_an_administrator_changes_is_named(
+    history: Recorder, admin: Administrator, copied: Callable[[], None], statement: str, said: str
+) -> None:
+    admin.run(statement)
+    lines = verified(history).lines()
+    assert any(said in line for line in lines), lines
+
+
+@pytest.fixture
+def copied(history: Recorder, admin: Administrator) -> Iterator[None]:
+    """Puts every table back when the test is over."""
+    names = (
+        "audit_log",
+        "audit_entry",
+        "audit_tile",
+        "audit_anchor",
+        "score",
+        "score_log",
+        "score_retraction",
+        "api_key",
+    )
+    for name in names:
+        admin.run(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}")
+    yield
+    for name in names:
+        admin.run(f"DELETE FROM {name}")
+        admin.run(f"INSERT INTO {name} SELECT * FROM kept_{name}")
+        admin.run(f"DROP TABLE kept_{name}")
+    assert verified(history).sound
+
+
+def test_a_witness_finds_what_agrees_with_itself(fresh: Recorder) -> None:
+    fresh.read(3)
+    with LogOpener(fresh.url)() as reader:
+        (head,) = reader.heads()
+    fresh.read(3)
+    assert verified(fresh, witness=parse_witness(head.note.encode())).sound
+    forged = fresh.signer.sign(head.origin, f"{head.origin}\n9\n{'A' * 43}=\n")
+    assert "witness 7..8" in verified(fresh, witness=[forged]).lines()[0]
+    other = head.note.replace(head.origin, "exoscore/0000000000000000")
+    assert "not here" in verified(fresh, witness=[other]).lines()[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\n", b"torn"], ids=["empty", "no text", "torn"])
+def test_a_witness_file_without_checkpoints_is_refused(content: bytes) -> None:
+    with pytest.raises(InputRejected):
+        parse_witness(content)
+
+
+def test_a_row_deleted_with_its_entry_saying_so_is_sound_and_without_is_not(fresh: Recorder) -> None:
+    for subject in ("told", "untold", "told"):
+        fresh.score(subject)
+    fresh.erase("told")
+    assert verified(fresh).sound
+    fresh.erase("untold", say=False)
+    assert verified(fresh).lines() == [
+        f"{next(iter(fresh.places.values())).origin}: score 2: No score is stored for this entry, "
+        "and no erasure says why."
+    ]
+
+
+ERASURES: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "still there": ({"ranges": [[1, 1]]}, "score 1: What was erased is still stored"),
+    "never there": ({"ranges": [[0, 0]]}, "score 0: What was erased"),
+    "behind itself": ({"ranges": [[3, 3]]}, "audit_entry 3: The erasure names places behind"),
+    "another log": ({"origin": "exoscore/0", "ranges": [[1, 1]]}, "audit_entry 3: The erasure does not name"),
+    "no pairs": ({"ranges": [1, 1]}, "audit_entry 3: The erasure does not name"),
+    "no order": ({"ranges": [[1, 0]]}, "audit_entry 3: The erasure does not name"),
+    "no list": ({"ranges": 1}, "audit_entry 3: The erasure does not name"),
+    "nothing": (None, "audit_entry 3: The erasure does not name"),
+}
+
+
+@pytest.mark.parametrize(("detail", "said"), ERASURES.values(), ids=ERASURES.keys())
+def test_an_erasure_that_is_none_is_reported(fresh: Recorder, detail: dict[str, Any] | None, said: str) -> None:
+    fresh.score("S")
+    origin = fresh.places[fresh.score("S")].origin
+    said_of = None if detail is None else {"origin": origin} | detail
+    entry = Entry("subject.erased", fresh.now, "system:cli", "test", reason="legal_order", detail=said_of)
+    fresh.committer.submit(NoRows(), None, entry).result()
+    (line,) = verified(fresh).lines()
+    assert said in line
+
+
+ENTRIES = {
+    "a retraction without a row": Entry("score.retracted", Recorder.now, "system:cli", "test", prior=Prior("x", 1)),
+    "a retraction of nothing": Entry("score.retracted", Recorder.now, "system:cli", "test"),
+    "a revocation of no key": Entry("key.revoked", Recorder.now, "system:cli", "test", record="0" * 16),
+    "a key without a row": Entry("key.created", Recorder.now, "system:cli", "test", record="0" * 16),
+    "a score without a row": Entry("score.reported", Recorder.now, "system:cli", "test"),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
+def test_an_entry_about_a_row_that_never_was_is_reported(fresh: Recorder, entry: Entry) -> None:
+    fresh.committer.submit(NoRows(), None, entry).result()
+    assert not verified(fresh).sound
+
+
+def test_a_key_created_or_revoked_twice_is_reported(fresh: Recorder) -> None:
+    key_id = fresh.key()
+    fresh.revoke(key_id)
+    for kind in ("key.created", "key.revoked"):
+        entry = Entry(kind, fresh.now + timedelta(seconds=1), "system:cli", "test", record=key_id)
+        fresh.committer.submit(NoRows(), None, entry).result()
+    lines = verified(fresh).lines()
+    assert any("created twice" in line for line in lines)
+    assert any("revoked twice" in line for line in lines)
+
+
+@pytest.mark.parametrize("column", ["note", "origin", "vkey", "state", "last_recorded_at"])
+def test_text_that_is_none_is_a_finding_and_no_traceback(sqlite_backend: Any, column: str) -> None:
+    recorder = Recorder(sqlite_backend.migrated())
+    recorder.score()
+    recorder.close()
+    admin = administrator(recorder.url)
+    for value in ("x'ff'", "CAST(x'ff' AS TEXT)", "7"):
+        admin.run(f"UPDATE audit_log SET {column} = {value}")
+        found = verified(recorder)
+        assert not found.sound
+        json.dumps(found.document())
+    admin.close()
+    sqlite_backend.remove(recorder.url)
+
+
+@pytest.mark.parametrize("column", ["log_id", "seq"])
+def test_a_place_that_is_no_number_is_a_finding(sqlite_backend: Any, column: str) -> None:
+    recorder = Recorder(sqlite_backend.migrated())
+    recorder.retract(recorder.score())
+    recorder.close()
+    admin = administrator(recorder.url)
+    for table in ("score_log", "score_retraction", "audit_entry"):
+        admin.run(f"UPDATE {table} SET {column} = 'x' WHERE rowid = (SELECT max(rowid) FROM {table})")
+        assert any(table in line for line in verified(recorder).lines())
+    admin.close()
+    sqlite_backend.remove(recorder.url)
+
+
+def test_many_findings_are_cut_off(fresh: Recorder, fresh_admin: Administrator) -> None:
+    for _ in range(3):
+        fresh.read(400)
+    fresh_admin.run("UPDATE audit_entry SET entry = leaf_hash WHERE seq > 0")
+    records = verified(fresh).records
+    assert records is not None
+    assert len(records.findings) == 1000
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_single_bytes_of_a_sample_are_found(history: Recorder, admin: Administrator, seed: int) -> None:
+    """A small sample on both databases; `tests/crash` has the large one."""
+    chance = random.Random(seed)
+    found = 0
+    while found < 40:
+        change = admin.change_byte(chance)
+        if change is not None:
+            assert not verified(history).sound, change[0]
+            admin.restore(change[1])
+            found += 1
+    assert verified(history).sound
