@@ -16,6 +16,7 @@ ROUTES = [
     ("GET", "/v1/scores/x"),
     ("POST", "/v1/scores/search"),
     ("POST", "/v1/scores/x/retraction"),
+    ("POST", "/v1/erasures"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/x"),
     ("GET", "/v1/models/x/versions/1.0.0"),
@@ -52,7 +53,7 @@ def test_exactly_health_and_the_description_are_open(server: Server) -> None:
 BODIES = {"malformed": b"{", "oversized": b" " * 2_000_000, "valid": b"{}"}
 
 
-@pytest.mark.parametrize("path", ["/v1/scores", "/v1/scores/search", "/v1/scores/x/retraction"])
+@pytest.mark.parametrize("path", ["/v1/scores", "/v1/scores/search", "/v1/scores/x/retraction", "/v1/erasures"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_nothing_of_a_body_is_told_without_a_key(server: Server, path: str, body: bytes) -> None:
     response = httpx.post(server.origin + path, content=body, headers={"content-type": "application/json"})
@@ -71,6 +72,7 @@ NEEDED = dict.fromkeys(ROUTES, "models:read") | {
     ("GET", "/v1/scores/x"): "scores:read",
     ("POST", "/v1/scores/search"): "scores:read",
     ("POST", "/v1/scores/x/retraction"): "scores:write",
+    ("POST", "/v1/erasures"): "subjects:erase",
 }
 
 
