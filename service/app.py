@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import __version__, home
-from service.api import openapi, routes_audit, routes_health, routes_models, routes_scores
+from service.api import openapi, routes_audit, routes_erasures, routes_health, routes_models, routes_scores
 from service.api.access_log import AccessLog
 from service.api.front import Front
 from service.api.problems import install_problem_handlers
@@ -33,6 +33,7 @@ from service.store.engine import Database
 from service.store.keys import KeyRow
 from service.telemetry import log_event
 from service.terminal import announce, warn
+from service.workflows.erase_subject import scrub_regularly
 from service.workflows.idempotency import forget_expired
 from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
 from service.workflows.reopen_log import Reopened, reopen
@@ -40,7 +41,7 @@ from service.workflows.services import Services, utc_now
 from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper, keep_witness, require_witnessed
 
 PURGE_SECONDS = 3600.0
-"""How often expired idempotency keys are deleted."""
+"""How often expired idempotency keys are deleted, and what an erasure could not reach is tried again."""
 
 
 class LogObserver:
@@ -177,11 +178,12 @@ def create_app(settings: Settings) -> Front:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         purging = asyncio.create_task(forget_expired(services, PURGE_SECONDS))
+        scrubbing = asyncio.create_task(scrub_regularly(services, PURGE_SECONDS))
         keeper = WitnessKeeper(services.database, witness_of(settings))
         witnessing = asyncio.create_task(keep_witness(keeper, settings.witness_seconds))
         yield
-        purging.cancel()
-        witnessing.cancel()
+        for task in (purging, scrubbing, witnessing):
+            task.cancel()
         # The last checkpoint is the one after everything that waits is written.
         services.committer.close()
         await asyncio.to_thread(keeper.try_to_hand_over)
@@ -199,7 +201,7 @@ def create_app(settings: Settings) -> Front:
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
-    app.router.routes.extend(routes_scores.plain_routes)
+    app.router.routes.extend((*routes_scores.plain_routes, *routes_erasures.plain_routes))
     for routes in (routes_scores, routes_audit, routes_models, routes_health):
         app.include_router(routes.router)
     install_problem_handlers(app)

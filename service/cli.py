@@ -224,6 +224,28 @@ def key_revoke(options: argparse.Namespace, settings: Settings) -> int:
     return _show(options, {"id": options.key_id, "revoked": True}, f"key {options.key_id} is revoked")
 
 
+def subject_erase(options: argparse.Namespace, settings: Settings) -> int:
+    """`exoscore subject erase SUBJECT_ID --reason CODE`."""
+    import asyncio
+
+    from service.domain.score_life import read_erasure
+    from service.workflows.erase_subject import erase_subject
+
+    erasure = read_erasure({"subject": options.subject_id, "reason": options.reason})
+    with _services(settings) as services:
+        done = asyncio.run(erase_subject(services, erasure, actor=ACTOR))
+    shown = {
+        "erased": done.count,
+        "purged": done.purged,
+        "audit": {"index": done.receipt.index, "checkpoint": done.receipt.note},
+    }
+    text = f"{done.count} scores erased, recorded as entry {done.receipt.index} of {done.receipt.origin}"
+    if not done.purged:
+        text += "\nTheir bytes are still in files of the database, which was being read;"
+        text += " a running server tries again every hour."
+    return _show(options, shown, text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="exoscore", description="Scores exosome biomarker panels. " + RESEARCH_USE)
     parser.add_argument("--version", action="version", version=f"exoscore {__version__}")
@@ -254,6 +276,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(keys, "list", key_list, "list keys")
     _add(keys, "revoke", key_revoke, "revoke a key for good").add_argument("key_id", metavar="KEY_ID")
     add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)
+    subjects = _group(commands, "subject", "the people whose specimens were scored")
+    erase = _add(subjects, "erase", subject_erase, "erase everything that is stored about a subject")
+    erase.add_argument("subject_id", metavar="SUBJECT_ID")
+    erase.add_argument("--reason", required=True, metavar="CODE")
     return parser
 
 

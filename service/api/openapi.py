@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service import __version__
-from service.api.schemas import ProblemDocument, RetractionAnswer, ScoreAnswer, ScorePage
+from service.api.schemas import ErasureAnswer, ProblemDocument, RetractionAnswer, ScoreAnswer, ScorePage
 from service.domain.fields import request_schema
-from service.domain.score_life import RETRACTION
+from service.domain.score_life import ERASURE, RETRACTION
 from service.domain.score_query import LIST, SEARCH
 
 REF = "#/components/schemas/"
@@ -37,6 +37,7 @@ _TITLES = {
     403: "The key lacks the scope",
     404: "Unknown name, version, alias or id",
     409: "In conflict with the present state, which is named",
+    410: "The score of this Idempotency-Key was erased",
     413: "The body is larger than 1 MiB",
     415: "Not application/json in UTF-8",
     422: "The input is wrong; every problem is listed, nothing was stored",
@@ -62,16 +63,17 @@ def document(app: FastAPI) -> dict[str, Any]:
         openapi = get_openapi(title="ExoScore", version=__version__, description=DESCRIPTION, routes=app.routes)
         components = openapi.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
-        for model in (ProblemDocument, ScoreAnswer, ScorePage, RetractionAnswer):
+        for model in (ProblemDocument, ScoreAnswer, ScorePage, RetractionAnswer, ErasureAnswer):
             schema = model.model_json_schema(ref_template=REF + "{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema
         schemas |= {"ScoreRequest": request_schema(), "ScoreSearch": SEARCH.schema()}
-        schemas["RetractionRequest"] = RETRACTION.schema()
+        schemas |= {"RetractionRequest": RETRACTION.schema(), "ErasureRequest": ERASURE.schema()}
         components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key"}}
         openapi["paths"]["/v1/scores"] = {"post": _score_operation(), "get": _list_operation()}
         openapi["paths"]["/v1/scores/search"] = {"post": _search_operation()}
         openapi["paths"]["/v1/scores/{score_id}/retraction"] = {"post": _retraction_operation()}
+        openapi["paths"]["/v1/erasures"] = {"post": _erasure_operation()}
         for framework_own in ("HTTPValidationError", "ValidationError"):
             schemas.pop(framework_own, None)
         for path, operations in openapi["paths"].items():
@@ -83,7 +85,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 def _score_operation() -> dict[str, Any]:
     answer = {"application/json": {"schema": {"$ref": REF + "ScoreAnswer"}}}
-    errors = problems_of(400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
+    errors = problems_of(400, 401, 403, 404, 409, 410, 413, 415, 422, 500, 503)
     return {
         "tags": ["scores"],
         "summary": "Score one specimen",
@@ -144,6 +146,20 @@ def _retraction_operation() -> dict[str, Any]:
         "parameters": [{"name": "score_id", "in": "path", "required": True, "schema": {"type": "string"}}],
         "requestBody": _body("RetractionRequest"),
         "responses": _responses("201", "Retracted", "RetractionAnswer", *errors),
+    }
+
+
+def _erasure_operation() -> dict[str, Any]:
+    errors = (400, 401, 403, 404, 409, 413, 415, 422, 503)
+    return {
+        "tags": ["erasures"],
+        "summary": "Erase everything that is stored about a subject",
+        "description": "Deletes the subject's scores and what proves their content; the audit log keeps its entries, "
+        "which hold nothing about the subject, and records what was erased. 404 where nothing is stored, so a second "
+        "try answers 404. Idempotency-Keys of erased scores answer 410 until they expire.",
+        "operationId": "post_erasure",
+        "requestBody": _body("ErasureRequest"),
+        "responses": _responses("201", "Erased", "ErasureAnswer", *errors),
     }
 
 

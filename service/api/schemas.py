@@ -105,6 +105,15 @@ class RetractionAnswer(BaseModel):
     audit: AuditOut
 
 
+class ErasureAnswer(BaseModel):
+    """A durable erasure: how many scores, the place of its last entry in the audit log, and that log's signed
+    checkpoint. `purged` is false where the database could not let go of the bytes yet; it is tried again every hour."""
+
+    erased: int
+    purged: bool
+    audit: AuditOut
+
+
 class ScoreAnswer(BaseModel):
     """A stored score. `score` and `contributions` are null where the status is `not_reportable`."""
 

@@ -8,7 +8,8 @@ Rules:
    COMMIT failed and its outcome is not known, else `StorageUnavailable`. The message names the kind of error and
    nothing more: the driver's text may quote a row, so it neither stands in the message nor in the printed cause.
 4. SQLite runs in WAL mode with `synchronous=FULL`, so a COMMIT that returned has reached the disk, and with
-   `secure_delete=ON`, so an erased row does not stay readable in a free page.
+   `secure_delete=ON`, so an erased row does not stay readable in a free page. Until its write-ahead log is truncated,
+   earlier states of a page stand in there: `scrub`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from functools import cache, partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import connect
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
 
@@ -49,6 +50,9 @@ WAIT_SECONDS = 5
 
 IDLE_SECONDS = 0.25
 """A connection that rested for longer is asked whether it is still there before it is used."""
+
+SCRUB_SECONDS, SCRUB_ATTEMPTS = 5, 10
+"""How long, and how often meanwhile, SQLite is asked to empty its write-ahead log."""
 
 LIBPQ = {
     "application_name": "exoscore",
@@ -214,6 +218,17 @@ class Database:
                 return _sqlite_durability(connection.sqlalchemy)
             return _postgresql_durability(connection.sqlalchemy)
 
+    def scrub(self, tables: Sequence[Table]) -> bool:
+        """Let go of the bytes of what was deleted before: SQLite's write-ahead log is emptied, PostgreSQL vacuums
+        `tables`. False where somebody still reads an earlier state; that takes `SCRUB_SECONDS` to find out."""
+        self._require_file()
+        with self._storage_errors():
+            if self._file is not None:
+                return _truncate_wal(self._file.path)
+            with self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql(f"VACUUM {', '.join(table.name for table in tables)}")
+            return True
+
     @contextmanager
     def _ended_pipeline(self, connection: WriteConnection) -> Iterator[None]:
         """Where a transaction fails, end its pipeline and roll it back in the driver, because SQLAlchemy does not do so
@@ -362,6 +377,24 @@ def _postgresql_engine(url: URL) -> Engine:
     event.listen(engine, "checkout", on_checkout)
     event.listen(engine, "checkin", on_checkin)
     return engine
+
+
+def _truncate_wal(path: Path) -> bool:
+    """Move the whole write-ahead log into the database file and empty it; False where a reader needs it for too long.
+
+    While one attempt waits nobody can write, so attempts are short, and others get their turn in between.
+    """
+    connection = _connect_sqlite(path)
+    try:
+        connection.execute(f"PRAGMA busy_timeout={int(1000 * SCRUB_SECONDS / (2 * SCRUB_ATTEMPTS))}")
+        for _ in range(SCRUB_ATTEMPTS):
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return True
+            sleep(SCRUB_SECONDS / (2 * SCRUB_ATTEMPTS))
+        return False
+    finally:
+        connection.close()
 
 
 def _sqlite_durability(connection: Connection) -> tuple[str, ...]:

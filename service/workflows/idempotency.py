@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from service.audit.entry import timestamp
 from service.errors import (
     Conflict,
+    Gone,
     IdempotencyMismatch,
     InputRejected,
     Problem,
@@ -94,11 +95,14 @@ def purge(services: Services) -> int:
 
 
 def stored_under(services: Services, ticket: Ticket) -> StoredScore | None:
-    """The score stored under this ticket, if any; raises IdempotencyMismatch where the body was another one."""
+    """The score stored under this ticket, if any; raises IdempotencyMismatch where the body was another one, and Gone
+    where the score was erased."""
     with services.database.read() as connection:
         row = idempotency_store.find(connection, ticket.key_hmac, services.clock())
         if row is None:
             return None
+        if row.body_hmac is None:
+            raise Gone("The score of this Idempotency-Key was erased.", "Use a new key for a new request.")
         if row.body_hmac != ticket.body_hmac:
             message = "This Idempotency-Key was used before with another body."
             problem = Problem("", "idempotency_mismatch", message, "Use a new key for a new request.")

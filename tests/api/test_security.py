@@ -16,6 +16,7 @@ ROUTES = [
     ("GET", "/v1/scores/x"),
     ("POST", "/v1/scores/search"),
     ("POST", "/v1/scores/x/retraction"),
+    ("POST", "/v1/erasures"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/x"),
     ("GET", "/v1/models/x/versions/1.0.0"),
@@ -58,7 +59,7 @@ def test_exactly_health_and_the_description_are_open(server: Server) -> None:
 BODIES = {"malformed": b"{", "oversized": b" " * 2_000_000, "valid": b"{}"}
 
 
-@pytest.mark.parametrize("path", ["/v1/scores", "/v1/scores/search", "/v1/scores/x/retraction"])
+@pytest.mark.parametrize("path", ["/v1/scores", "/v1/scores/search", "/v1/scores/x/retraction", "/v1/erasures"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_nothing_of_a_body_is_told_without_a_key(server: Server, path: str, body: bytes) -> None:
     response = httpx.post(server.origin + path, content=body, headers={"content-type": "application/json"})
@@ -80,6 +81,7 @@ NEEDED = (
         ("POST", "/v1/scores/search"): "scores:read",
         ("GET", "/v1/scores/x/proof"): "scores:read",
         ("POST", "/v1/scores/x/retraction"): "scores:write",
+        ("POST", "/v1/erasures"): "subjects:erase",
     }
     | {route: "audit:read" for route in ROUTES if route[1].startswith("/v1/audit/")}
 )
