@@ -68,6 +68,7 @@ def test_a_chain_goes_as_a_whole_and_nobody_else_s(database: Database, save: Sav
     erase(database, "s1")
     with database.read() as connection:
         assert [one.score_id for one in list_scores(connection, limit=9)] == [other.score_id]
+    with database.write() as connection:
         assert lock_for_erasure(connection, [first.score_id, other.score_id]) == 1
 
 
@@ -95,7 +96,7 @@ def bytes_of(url: str) -> bytes:
 SUBJECTS, SCORES, VICTIMS = 400, 2400, 40
 
 
-@pytest.mark.parametrize("backend", ["sqlite_backend"], indirect=True)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_no_byte_is_left_in_the_files_of_sqlite(
     database_url: str,
     database: Database,
@@ -130,7 +131,7 @@ def test_no_byte_is_left_in_the_files_of_sqlite(
         assert len(list_scores(connection, limit=SCORES)) == len(kept)
 
 
-@pytest.mark.parametrize("backend", ["sqlite_backend"], indirect=True)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_reader_keeps_the_write_ahead_log_and_is_told_of(
     database_url: str, database: Database, save: Save, make_row: Make
 ) -> None:
@@ -144,7 +145,7 @@ def test_a_reader_keeps_the_write_ahead_log_and_is_told_of(
     assert b"lingering-subject" not in bytes_of(database_url)
 
 
-@pytest.mark.parametrize("backend", ["postgresql_backend"], indirect=True)
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_postgresql_is_vacuumed(database: Database, save: Save, make_row: Make) -> None:
     for _ in range(20):
         save(make_row(subject_id="s1"))
