@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.errors import InputRejected
 from service.settings import Settings
-from service.terminal import show
+from service.terminal import say_exactly, show
 
 if TYPE_CHECKING:
     from service.store.engine import Database
@@ -85,8 +85,7 @@ def audit_checkpoint(options: argparse.Namespace, settings: Settings) -> int:
             "key": log.vkey,
             "checkpoint": log.note,
         }
-    show(shown, log.note.removesuffix("\n"), as_json=options.json)
-    return SOUND
+    return _show_file(options, shown, log.note)
 
 
 def audit_prove(options: argparse.Namespace, settings: Settings) -> int:
@@ -96,10 +95,9 @@ def audit_prove(options: argparse.Namespace, settings: Settings) -> int:
     with _database(settings) as database:
         proof = prove_score(database, options.score_id)
     if options.out is None:
-        show({"proof": proof}, proof.removesuffix("\n"), as_json=options.json)
-    else:
-        options.out.write_text(proof, encoding="utf-8", newline="\n")
-        show({"file": str(options.out)}, f"written to {options.out}", as_json=options.json)
+        return _show_file(options, {"proof": proof}, proof)
+    options.out.write_text(proof, encoding="utf-8", newline="\n")
+    show({"file": str(options.out)}, f"written to {options.out}", as_json=options.json)
     return SOUND
 
 
@@ -187,6 +185,15 @@ def _database(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def _show_file(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:
+    """A text whose every byte counts, so that it may be redirected into a file."""
+    if options.json:
+        show(document, "", as_json=True)
+    else:
+        say_exactly(text)
+    return SOUND
 
 
 def _progress(options: argparse.Namespace) -> Callable[[int, int], None] | None:

@@ -30,6 +30,14 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def say_exactly(text: str) -> None:
+    """A text that is a file of its own, such as a signed note, in UTF-8 whatever the terminal's encoding."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def announce(text: str) -> None:
     """As `say`, for a server: nobody reading is no reason to stop serving."""
     with suppress(OSError):

@@ -78,10 +78,8 @@ def verify_all(
         heads = reader.heads()
         notes, between = assign_witnesses(witness, [head.origin for head in heads])
         logs = [verify_log(opener, head, jobs=jobs, progress=progress, witness=notes[head.origin]) for head in heads]
-        between += verify_succession(logs)
-        between += [
-            Finding("head", None, None, f"{table} has rows of a log without a head.") for table in reader.homeless()
-        ]
+        between += verify_succession(logs) if logs else [_between("The database holds no log.")]
+        between += (_between(f"{table} has rows of a log without a head.") for table in reader.homeless())
         records = verify_records(reader, progress) if deep else None
     return Verification(tuple(logs), tuple(between), records, timer() - started)
 
@@ -95,6 +93,10 @@ def parse_witness(data: bytes) -> list[str]:
     if not notes:
         raise InputRejected("The witness file holds no checkpoint.", "Name a file of signed notes.")
     return notes
+
+
+def _between(message: str) -> Finding:
+    return Finding("head", None, None, message)
 
 
 def _line(origin: str | None, finding: Finding) -> str:

@@ -28,11 +28,14 @@ TABLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+COLUMNS = [(table, column) for table, columns in TABLES.items() for column in columns]
+
+
 class Administrator(Protocol):
     """Changes rows as the database lets it; unique indexes stay."""
 
     def run(self, statement: str) -> int: ...
-    def change_byte(self, chance: random.Random) -> tuple[str, Any] | None: ...
+    def change_byte(self, chance: random.Random, table: str, column: str) -> tuple[str, Any] | None: ...
     def restore(self, change: Any) -> None: ...
     def close(self) -> None: ...
 
@@ -54,11 +57,9 @@ class SqliteAdministrator:
     def _one(self, statement: str) -> int:
         return self._connection.execute(statement).rowcount
 
-    def change_byte(self, chance: random.Random) -> tuple[str, Any] | None:
+    def change_byte(self, chance: random.Random, table: str, column: str) -> tuple[str, Any] | None:
         """Change one byte of what one column of one row holds, its type kept or not; what was done, or None where the
         database refused it or it came to nothing."""
-        table = chance.choice(list(TABLES))
-        column = chance.choice(TABLES[table])
         rows = self._connection.execute(f"SELECT rowid FROM {table} WHERE {column} IS NOT NULL").fetchall()
         rowid = chance.choice(rows)[0]
         kind, before = self._stored(table, column, rowid)
@@ -108,10 +109,8 @@ class PostgresqlAdministrator:
     def run(self, statement: str) -> int:
         return self._connection.execute(statement.encode()).rowcount
 
-    def change_byte(self, chance: random.Random) -> tuple[str, Any] | None:
+    def change_byte(self, chance: random.Random, table: str, column: str) -> tuple[str, Any] | None:
         """As on SQLite, within the types of the columns."""
-        table = chance.choice(list(TABLES))
-        column = chance.choice(TABLES[table])
         rows = self._query("SELECT ctid::text, {column} FROM {table} WHERE {column} IS NOT NULL", table, column)
         ctid, before = chance.choice(rows)
         other = (not before) if isinstance(before, bool) else _changed(before, chance)
