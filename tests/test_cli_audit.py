@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -113,21 +116,25 @@ def test_checkpoint_proof_and_consistency_stand_on_their_own(
         proof = audit("prove", score_id).stdout
         _, entry = proven(proof, key)
         assert json.loads(entry)["record"] == score_id
-        assert document(audit("prove", score_id, "--json")) == {"proof": proof}
+    assert document(audit("prove", score_id, "--json")) == {"proof": proof}
     consistency = document(audit("consistency", "2", "5", "--json"))
     folder = tmp_path / "export"
     assert audit("export", str(folder)).returncode == 0
     leaves = [leaf(entry) for entry in exported(folder)[1]]
     roots = tree_root(leaves[:2]), tree_root(leaves[:5])
-    steps = [bytes.fromhex(step) for step in map(_hex, consistency["hashes"])]
+    steps = [base64.b64decode(step) for step in consistency["hashes"]]
     assert grown(2, 5, roots[0], steps) == roots
     assert audit("consistency", "2", "5").stdout.splitlines() == ["from 2", "to 5", *consistency["hashes"]]
 
 
-def _hex(text: str) -> str:
-    import base64
-
-    return base64.b64decode(text).hex()
+def test_a_person_at_a_terminal_sees_how_far_it_is(audit: Run, scores: list[str], lived: Server) -> None:
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "service.cli", "audit", "verify"]
+    done = subprocess.run(command, env=lived.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=its_end, check=True)
+    os.close(its_end)
+    assert os.read(terminal, 1000).startswith(b"\r100 %")
+    assert b"%" not in done.stdout
+    os.close(terminal)
 
 
 def test_a_proof_file_is_checked_without_the_database(
@@ -213,4 +220,4 @@ def test_the_first_break_is_named(audit: Run, scores: list[str], lived: Server) 
     broken = audit("verify", "--json")
     assert broken.returncode == 1
     assert document(broken)["first_break"].partition(": ")[2].startswith("row 2: ")
-    assert "BROKEN" in audit("verify", "--deep", "--jobs", "2").stdout
+    assert "BROKEN" in audit("verify", "--deep").stdout

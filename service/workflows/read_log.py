@@ -113,10 +113,7 @@ def prove_score(database: Database, score_id: str) -> str:
     the stored score is not the one that was recorded."""
     with database.read() as connection:
         stored = get_recorded(connection, score_id)
-        head = find_head_by_id(connection, stored.log_id)
-        if head is None:
-            raise damaged()
-        return _prove(_signed(connection, head), stored.seq)
+        return _prove(_signed(connection, find_head_by_id(connection, stored.log_id)), stored.seq)
 
 
 def prove_consistency(database: Database, query: ConsistencyQuery) -> dict[str, Any]:
@@ -171,8 +168,8 @@ def _head(connection: ReadConnection, origin: str | None) -> Head:
     return head
 
 
-def _signed(connection: ReadConnection, head: Head) -> SignedLog:
-    if head.vkey is None or head.note is None:
+def _signed(connection: ReadConnection, head: Head | None) -> SignedLog:
+    if head is None or head.vkey is None or head.note is None:
         raise LogNotOpen("The audit log is not signed yet.", "Start the service once.")
     try:
         checkpoint = open_checkpoint(str(head.note), str(head.vkey))

@@ -189,11 +189,9 @@ class _Case:
             self._missing[head.origin].add(seq, seq)
             return
         self._report.scores += 1
-        _, _, score_id, log_id, place, *columns = row
+        _, _, _, log_id, place, *columns = row
         if columns[0] is None:
             fault: str | None = "The place of this entry is that of a score that is not stored."
-        elif score_id != columns[0]:
-            fault = "The place of this entry is that of another score."
         else:
             fault = find_score_fault(entry, tuple(columns), self._place(log_id, place))
         self._note("score", fault, head.origin, seq)
