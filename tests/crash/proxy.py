@@ -22,8 +22,8 @@ from threading import Event, Thread
 from urllib.parse import parse_qs, urlsplit
 
 NAME = ".s.PGSQL.5432"
-COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
-"""The message of a simple query (PostgreSQL's documentation, "Message Formats")."""
+COMMIT = b"COMMIT\0"
+"""The text of the statement, as a simple query and as one that is parsed first both carry it."""
 
 
 class Fate(Enum):
@@ -106,16 +106,25 @@ class Line:
         fate, self._fate = self._fate, None
         if fate is Fate.ANSWERED:
             server.sendall(said)
-            assert server.recv(65536)
+            _read_to_the_end(server)
         self.cut.set()
         caller.close()
         if fate is Fate.LATE:
             assert self._came_back.wait(30)
             time.sleep(0.3)  # by now it waits for the head's lock
             server.sendall(said)
-            assert server.recv(65536)
+            _read_to_the_end(server)
         if fate is Fate.SILENT:
             assert self._let_go.wait(30)
+
+
+def _read_to_the_end(server: socket.socket) -> None:
+    """Read what the server answers until it is ready again and outside of any transaction."""
+    answered = b""
+    while b"Z\0\0\0\x05I" not in answered:
+        part = server.recv(65536)
+        assert part
+        answered += part
 
 
 def _writes(said: bytes, wrote: bool) -> bool:
