@@ -208,6 +208,29 @@ def test_an_empty_home_is_an_environment_that_failed(run_exoscore: Run, environm
     assert not Path(environment["EXOSCORE_HOME"]).exists()
 
 
+def test_a_reopened_log_and_the_one_it_follows_are_sound_together(
+    start_server: Callable[..., Server], tb_request: dict[str, Any], tmp_path: Path
+) -> None:
+    server = start_server(None)
+    with server.client() as client:
+        before = client.post("/v1/scores", json=tb_request).json()["id"]
+    server.stop()
+    (server.home / "signing-key").unlink()
+    assert server.command("audit", "reopen", "--force").returncode == 0
+    again = start_server(None)
+    with again.client() as client:
+        amendment = {"replaces": before, "reason": "other"}
+        after = client.post("/v1/scores", json=tb_request | amendment).json()["id"]
+    found = document(again.command("audit", "verify", "--deep", "--json"))
+    assert found["sound"], found
+    assert [log["state"] for log in found["logs"]] == ["sealed", "open"]
+    items = document(again.command("audit", "export", str(tmp_path / "all"), "--all", "--json"))["items"]
+    keys = [(Path(item["folder"]) / "key").read_text() for item in items]
+    for score_id, key in zip((before, after), keys, strict=True):
+        assert json.loads(proven(again.command("audit", "prove", score_id).stdout, key)[1])["record"] == score_id
+    assert {exported(Path(item["folder"]))[0] for item in items} == {log["origin"] for log in found["logs"]}
+
+
 def test_the_first_break_is_named(audit: Run, scores: list[str], lived: Server) -> None:
     admin = administrator(lived.environment["EXOSCORE_DATABASE_URL"])
     admin.run(f"UPDATE score SET value = 0.5 WHERE score_id = '{scores[0]}'")
