@@ -24,6 +24,10 @@ def test_the_printed_request_gives_the_printed_answer(start_server: Callable[...
     assert answer["quality"]["verdict"] == printed.pop("quality")["verdict"]
     for name in ("id", "created_at"):
         printed.pop(name)
+    audit = printed.pop("audit")
+    assert answer["audit"]["index"] == audit["index"]
+    origin, size, *_ = answer["audit"]["checkpoint"].split("\n")
+    assert (len(origin), size) == (len(audit["checkpoint"].split("\n")[0]), audit["checkpoint"].split("\n")[1])
     assert {name: answer[name] for name in printed} == printed
 
 

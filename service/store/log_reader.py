@@ -2,7 +2,8 @@
 
 1. One transaction that sees one state of the database: a server may write beside it.
 2. Rows come from the driver's own cursor, a few thousand at a time, so that memory does not grow with the log.
-3. Nothing is converted or checked here. SQLite stores any type in any column; text that is not UTF-8 comes as bytes.
+3. Nothing is converted or checked here. SQLite stores any type in any column; text that is not UTF-8 comes as text
+   with lone surrogates, which no text of ours has.
 """
 
 from __future__ import annotations
@@ -145,8 +146,6 @@ def _open(url: str) -> Iterator[SqlLogReader]:
         database.close()
 
 
-def _text(stored: bytes) -> str | bytes:
-    try:
-        return stored.decode()
-    except UnicodeDecodeError:
-        return stored
+def _text(stored: bytes) -> str:
+    """What SQLite holds as text stays text, so that it is never taken for the bytes that belong in a column."""
+    return stored.decode(errors="surrogateescape")

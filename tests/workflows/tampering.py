@@ -69,7 +69,9 @@ class SqliteAdministrator:
             self._connection.execute(f"UPDATE {table} SET {column} = {value} WHERE rowid = ?", (other, rowid))
         except (sqlite3.IntegrityError, sqlite3.OperationalError):
             return None
-        place = other if (table, column) == ("audit_log", "log_id") else rowid
+        # The number of a log is its rowid; the database makes an integer of what was written there, maybe the same one.
+        moved = set(self._connection.execute(f"SELECT rowid FROM {table} WHERE {column} IS NOT NULL")) - set(rows)
+        place = next(iter(moved))[0] if (table, column) == ("audit_log", "log_id") and moved else rowid
         after = self._stored(table, column, place)
         if after == (kind, before):
             return None

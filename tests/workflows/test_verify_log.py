@@ -86,6 +86,7 @@ def test_the_quick_verification_leaves_the_rows_alone(history: Recorder) -> None
 
 
 SPARED = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 4)"
+STANDING = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 3)"
 TAMPERED = {
     "an entry": ("UPDATE audit_entry SET entry = leaf_hash WHERE log_id = 1 AND seq = 7", "row 7"),
     "a leaf": ("UPDATE audit_entry SET leaf_hash = (SELECT root FROM audit_log WHERE log_id = 1) "
@@ -120,16 +121,18 @@ TAMPERED = {
     "a chain": ("UPDATE score SET supersedes = NULL WHERE supersedes IS NOT NULL", "supersedes"),
     "a chain made": (f"UPDATE score SET supersedes = 'x' WHERE score_id = {SPARED}", "supersedes"),
     "a place": (f"UPDATE score_log SET seq = 1 WHERE score_id = {SPARED}", "score_log 1"),
-    "two places": ("UPDATE score_log SET seq = 9 - seq WHERE log_id = 1 AND seq IN (4, 5)", "score 4"),
+    "two places": ("UPDATE score_log SET seq = -1 WHERE log_id = 1 AND seq = 4; "
+                   "UPDATE score_log SET seq = 4 WHERE log_id = 1 AND seq = 5; "
+                   "UPDATE score_log SET seq = 5 WHERE seq = -1", "score 4"),
     "a place gone": (f"DELETE FROM score_log WHERE score_id = {SPARED}", "score 4: No score is stored"),
     "a place of another": ("UPDATE score_log SET score_id = 'x' WHERE log_id = 1 AND seq = 4", "score 4"),
     "a score gone": (f"DELETE FROM score WHERE score_id = {SPARED}", "score 4: The place"),
     "a score and its place gone": (f"DELETE FROM score WHERE score_id = {SPARED}; "
                                    "DELETE FROM score_log WHERE log_id = 1 AND seq = 4", "score 4: No score"),
     "a retraction gone": ("DELETE FROM score_retraction WHERE log_id = 1", "score_retraction"),
-    "a retraction of another": (f"UPDATE score_retraction SET score_id = {SPARED} WHERE log_id = 1",
+    "a retraction of another": (f"UPDATE score_retraction SET score_id = {STANDING} WHERE log_id = 1",
                                 "score_retraction"),
-    "a retraction made": (f"INSERT INTO score_retraction VALUES ({SPARED}, 1, 4)", "score_retraction 4"),
+    "a retraction made": (f"INSERT INTO score_retraction VALUES ({STANDING}, 1, 4)", "score_retraction 4"),
     "scopes": ("UPDATE api_key SET scopes = 'admin'", "api_key 1"),
     "scopes in another order": ("UPDATE api_key SET scopes = 'scores:write scores:read'", "api_key 1"),
     "a key's name": ("UPDATE api_key SET name = 'x'", "api_key 1"),
