@@ -33,6 +33,7 @@ from service.store.engine import Database
 from service.store.keys import KeyRow
 from service.telemetry import log_event
 from service.terminal import announce, warn
+from service.workflows.denied import DeniedAccess, record_denied
 from service.workflows.erase_subject import scrub_regularly
 from service.workflows.idempotency import forget_expired
 from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
@@ -173,17 +174,21 @@ def close_services(services: Services) -> None:
 
 def create_app(settings: Settings) -> Front:
     """The application, ready to be served; its services are closed when it shuts down."""
-    services = open_services(settings, serving=True)
+    services, denied = open_services(settings, serving=True), DeniedAccess()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         purging = asyncio.create_task(forget_expired(services, PURGE_SECONDS))
         scrubbing = asyncio.create_task(scrub_regularly(services, PURGE_SECONDS))
+        stopping = asyncio.Event()
+        denying = asyncio.create_task(record_denied(services, denied, settings.denied_seconds, stopping))
         keeper = WitnessKeeper(services.database, witness_of(settings))
         witnessing = asyncio.create_task(keep_witness(keeper, settings.witness_seconds))
         yield
         for task in (purging, scrubbing, witnessing):
             task.cancel()
+        stopping.set()
+        await denying
         # The last checkpoint is the one after everything that waits is written.
         services.committer.close()
         await asyncio.to_thread(keeper.try_to_hand_over)
@@ -204,7 +209,7 @@ def create_app(settings: Settings) -> Front:
     app.router.routes.extend((*routes_scores.plain_routes, *routes_erasures.plain_routes))
     for routes in (routes_scores, routes_audit, routes_models, routes_health):
         app.include_router(routes.router)
-    install_problem_handlers(app)
+    install_problem_handlers(app, denied)
     app.add_middleware(AccessLog)
 
     def openapi_document() -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     witness_file: Path | None = None
     witness_command: SecretStr | None = None
     witness_seconds: float = Field(default=60.0, gt=0, le=24 * 3600)
+    denied_seconds: float = Field(default=60.0, gt=0, le=3600)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 366)
     queue_capacity: int = Field(default=4096, ge=1, le=1_000_000)

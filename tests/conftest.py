@@ -318,7 +318,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """One server per kind of database, shared by the tests that only talk HTTP to it."""
     backend: Backend = request.getfixturevalue(f"{request.param}_backend")
     url = backend.migrated()
-    environment = clean_environment(tmp_path_factory.mktemp(request.param) / "home") | {"EXOSCORE_DATABASE_URL": url}
+    # No entries between those of a test, but for what the test does.
+    quiet = {"EXOSCORE_DATABASE_URL": url, "EXOSCORE_DENIED_SECONDS": "3600"}
+    environment = clean_environment(tmp_path_factory.mktemp(request.param) / "home") | quiet
     server = launch([sys.executable, "-m", "service.cli"], environment, ROOT, None)
     yield server
     end(server)

@@ -117,7 +117,8 @@ def _list_operation() -> dict[str, Any]:
     return {
         "tags": ["scores"],
         "summary": "List scores",
-        "description": "Scores in the order of the audit log, oldest first; no subject and no specimen.",
+        "description": "Scores in the order of the audit log, oldest first; no subject and no specimen. That they were "
+        "read is recorded first.",
         "operationId": "list_scores",
         "parameters": parameters,
         "responses": _page_responses(401, 403, 422, 503),
@@ -128,7 +129,8 @@ def _search_operation() -> dict[str, Any]:
     return {
         "tags": ["scores"],
         "summary": "Search scores by subject or specimen",
-        "description": "The list with two more filters, in a body because identifiers must not stand in a URL.",
+        "description": "The list with two more filters, in a body because identifiers must not stand in a URL. That it "
+        "was asked is recorded first.",
         "operationId": "search_scores",
         "requestBody": _body("ScoreSearch"),
         "responses": _page_responses(400, 401, 403, 413, 415, 422, 503),

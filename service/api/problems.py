@@ -19,6 +19,7 @@ from starlette.types import Scope
 
 from service.errors import InputRejected, NotFound, Problem, ServiceError, SystemFault, Unauthenticated
 from service.telemetry import log_event
+from service.workflows.denied import DeniedAccess
 
 MEDIA_TYPE = "application/problem+json"
 MAX_PROBLEMS = 1000
@@ -52,7 +53,8 @@ class MethodNotAllowed(InputRejected):
 
 
 def problem_response(scope: Scope, error: ServiceError) -> Response:
-    """The answer for one error, with every problem it holds; its code is left in the request's state for the log."""
+    """The answer for one error, with every problem it holds; its code is left in the request's state for the log. Every
+    refusal passes here, so here denied access is counted."""
     headers = {}
     retry_after = error.retry_after if isinstance(error, SystemFault) else None
     if retry_after is not None:
@@ -69,11 +71,14 @@ def problem_response(scope: Scope, error: ServiceError) -> Response:
         "errors": [_problem(problem) for problem in _shown(error)],
     }
     scope["state"]["code"] = error.code
+    denied: DeniedAccess = scope["app"].state.denied
+    denied.note(error, (scope["state"].get("actor") or "").removeprefix("key:") or None)
     return Response(json.dumps(body), error.http_status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Register the handlers of every error the application can meet."""
+def install_problem_handlers(app: FastAPI, denied: DeniedAccess | None = None) -> None:
+    """Register the handlers of every error the application can meet; `denied` counts the refusals of access."""
+    app.state.denied = DeniedAccess() if denied is None else denied
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)

@@ -24,7 +24,6 @@ from service.domain.score_query import ScoreQuery, parse_list, parse_search
 from service.workflows import read_scores
 from service.workflows.key_cache import Caller
 from service.workflows.retract_score import retract_score
-from service.workflows.services import in_thread
 
 router = APIRouter(tags=["scores"])
 Reader = Annotated[Caller, Depends(requires("scores:read"))]
@@ -37,9 +36,9 @@ Reader = Annotated[Caller, Depends(requires("scores:read"))]
     | {200: {"model": ScoreAnswer, "description": "The stored score"}, 304: {"description": "Not modified"}},
     response_class=Response,
 )
-async def get_score(request: Request, score_id: str, _: Reader) -> Response:
-    """The stored answer, byte for byte, with what is derived at read time."""
-    row = await in_thread(read_scores.get_score, services_of(request), score_id)
+async def get_score(request: Request, score_id: str, caller: Reader) -> Response:
+    """The stored answer, byte for byte, with what is derived at read time. That it was read is recorded first."""
+    row = await read_scores.show_score(services_of(request), caller, score_id)
     answer = row.row.answer
     tag = read_scores.etag(answer, row.superseded_by, row.retracted)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
@@ -51,16 +50,16 @@ async def get_score(request: Request, score_id: str, _: Reader) -> Response:
 
 async def list_scores(request: Request) -> Response:
     """Scores in the order of the audit log, oldest first; no subject and no specimen."""
-    await _caller(request, SCORES, "scores:read")
-    return await _page(request, parse_list(request.query_params.multi_items()))
+    caller = await _caller(request, SCORES, "scores:read")
+    return await _page(request, caller, parse_list(request.query_params.multi_items()))
 
 
 async def search_scores(request: Request) -> Response:
     """The list with subject and specimen filters, in a body because identifiers must not stand in a URL."""
-    await _caller(request, SEARCH, "scores:read")
+    caller = await _caller(request, SEARCH, "scores:read")
     headers = headers_of(request.scope)
     check_media_type(headers)
-    return await _page(request, parse_search(await read_body(headers, request.receive)))
+    return await _page(request, caller, parse_search(await read_body(headers, request.receive)))
 
 
 async def post_retraction(request: Request) -> Response:
@@ -94,8 +93,8 @@ async def _caller(request: Request, route: Route, scope: str) -> Caller:
     return await caller_with(request, scope)
 
 
-async def _page(request: Request, query: ScoreQuery) -> Response:
-    page = await in_thread(read_scores.list_scores, services_of(request), query)
+async def _page(request: Request, caller: Caller, query: ScoreQuery) -> Response:
+    page = await read_scores.show_page(services_of(request), caller, query)
     return Response(ScorePage(**page).model_dump_json(), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 

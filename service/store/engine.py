@@ -8,20 +8,24 @@ Rules:
    COMMIT failed and its outcome is not known, else `StorageUnavailable`. The message names the kind of error and
    nothing more: the driver's text may quote a row, so it neither stands in the message nor in the printed cause.
 4. SQLite runs in WAL mode with `synchronous=FULL`, so a COMMIT that returned has reached the disk, and with
-   `secure_delete=ON`, so an erased row does not stay readable in a free page. Until its write-ahead log is truncated,
-   earlier states of a page stand in there: `scrub`.
+   `secure_delete=ON`, so an erased row does not stay readable in a free page.
+5. That is not enough: where SQLite splits or joins pages, copies of rows and keys stay behind in the unused middle of a
+   page, where no later deletion finds them, and the write-ahead log holds earlier states of every page. `scrub` writes
+   the file afresh and empties that log. `PRAGMA user_version`, which a transaction that erases raises, says whether
+   that is still to be done, also after a crash.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import connect
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
@@ -53,6 +57,9 @@ IDLE_SECONDS = 0.25
 
 SCRUB_SECONDS, SCRUB_ATTEMPTS = 5, 10
 """How long, and how often meanwhile, SQLite is asked to empty its write-ahead log."""
+
+MAX_USER_VERSION = 2**31 - 1
+"""The largest number that the head of an SQLite file has room for."""
 
 LIBPQ = {
     "application_name": "exoscore",
@@ -129,6 +136,12 @@ class WriteConnection(ReadConnection):
             return sqlite.insert(table)
         return postgresql.insert(table)
 
+    def mark_for_scrub(self) -> None:
+        """Note in this transaction that `Database.scrub` has something to do (rule 5)."""
+        if self.embedded:
+            (version,) = self.run("PRAGMA user_version").fetchone()
+            self.run(f"PRAGMA user_version={version % MAX_USER_VERSION + 1}")
+
     def leave_pipeline(self) -> None:
         """Wait for what was sent; raises the first error that came of it."""
         if self._piped:
@@ -182,6 +195,7 @@ class Database:
         parsed = _parse(url)
         self.embedded = parsed.get_backend_name() == "sqlite"
         self._file: SqliteFile | None = None
+        self._scrubbing = Lock()
         if self.embedded:
             self._file = _prepare_file(Path(str(parsed.database)), create=create)
             self._writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", query_only="OFF")
@@ -219,12 +233,13 @@ class Database:
             return _postgresql_durability(connection.sqlalchemy)
 
     def scrub(self, tables: Sequence[Table]) -> bool:
-        """Let go of the bytes of what was deleted before: SQLite's write-ahead log is emptied, PostgreSQL vacuums
-        `tables`. False where somebody still reads an earlier state; that takes `SCRUB_SECONDS` to find out."""
+        """Let go of the bytes of what was erased before (rule 5); PostgreSQL vacuums `tables`. False where somebody
+        still reads an earlier state of SQLite's file; that takes `SCRUB_SECONDS` to find out."""
         self._require_file()
         with self._storage_errors():
             if self._file is not None:
-                return _truncate_wal(self._file.path)
+                with self._scrubbing:
+                    return _scrub_sqlite(self._file.path)
             with self._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql(f"VACUUM {', '.join(table.name for table in tables)}")
             return True
@@ -379,22 +394,39 @@ def _postgresql_engine(url: URL) -> Engine:
     return engine
 
 
-def _truncate_wal(path: Path) -> bool:
+def _scrub_sqlite(path: Path) -> bool:
+    """Write the file afresh where something was erased since; False where a reader is in the way."""
+    with closing(_connect_sqlite(path)) as connection:
+        connection.isolation_level = None
+        version = connection.execute("PRAGMA user_version").fetchone()
+        if version == (0,):
+            return True
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("VACUUM")
+        if not _truncate_wal(connection):
+            return False
+        connection.execute("BEGIN IMMEDIATE")
+        # Another erasure may have been committed meanwhile; its mark stays.
+        if connection.execute("PRAGMA user_version").fetchone() == version:
+            connection.execute("PRAGMA user_version=0")
+        connection.execute("COMMIT")
+        return True
+
+
+def _truncate_wal(connection: SqliteConnection) -> bool:
     """Move the whole write-ahead log into the database file and empty it; False where a reader needs it for too long.
 
     While one attempt waits nobody can write, so attempts are short, and others get their turn in between.
     """
-    connection = _connect_sqlite(path)
-    try:
-        connection.execute(f"PRAGMA busy_timeout={int(1000 * SCRUB_SECONDS / (2 * SCRUB_ATTEMPTS))}")
-        for _ in range(SCRUB_ATTEMPTS):
-            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                return True
-            sleep(SCRUB_SECONDS / (2 * SCRUB_ATTEMPTS))
-        return False
-    finally:
-        connection.close()
+    pause = SCRUB_SECONDS / (2 * SCRUB_ATTEMPTS)
+    connection.execute(f"PRAGMA busy_timeout={int(1000 * pause)}")
+    for _ in range(SCRUB_ATTEMPTS):
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            connection.execute(f"PRAGMA busy_timeout={1000 * WAIT_SECONDS}")
+            return True
+        sleep(pause)
+    return False
 
 
 def _sqlite_durability(connection: Connection) -> tuple[str, ...]:

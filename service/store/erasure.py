@@ -5,9 +5,7 @@ The rules:
 1. The rows are locked before the head of the log is, idempotency keys first and then scores, each in the order of their
    ids: in this order everybody locks them.
 2. The newest scores go first, so that what supersedes a score is never left without it.
-3. SQLite overwrites what it deletes (`secure_delete`), but when it splits a page of an index, copies of keys can stay
-   behind on the page they were moved from, where no later deletion finds them. Rebuilding the index zeroes its old
-   pages. Tables do not split: scores are only ever added at the end.
+3. Whoever deletes marks the database, so that `Database.scrub` knows that there is something to let go of.
 """
 
 from __future__ import annotations
@@ -19,9 +17,6 @@ from sqlalchemy import delete, func, select, update
 
 from .engine import ReadConnection, WriteConnection
 from .tables import audit_log, idempotency, score, score_log, score_retraction
-
-ABOUT_SUBJECTS = ("ix_score_subject_id", "ix_score_specimen_id")
-"""The indexes that hold identifiers of subjects and specimens."""
 
 EMPTIED = (score, score_log, score_retraction, idempotency)
 """The tables from which an erasure takes something."""
@@ -76,10 +71,4 @@ def delete_scores(connection: WriteConnection, score_ids: Sequence[str]) -> None
     """Delete scores with their salts, places and retractions."""
     for table in (score_retraction, score_log, score):
         connection.execute(delete(table).where(table.c.score_id.in_(score_ids)))
-
-
-def rebuild_indexes(connection: WriteConnection) -> None:
-    """Leave no copy of a deleted key in the indexes of SQLite (rule 3)."""
-    if connection.embedded:
-        for index in ABOUT_SUBJECTS:
-            connection.run(f"REINDEX {index}")
+    connection.mark_for_scrub()

@@ -22,16 +22,14 @@ from service.workflows.services import Services
 POINTER = "/replaces"
 
 
-def find_prior(services: Services, submission: Submission) -> Prior | None:
-    """The entry of the score that a submission replaces; None where it replaces none.
+def find_prior(services: Services, submission: Submission, replaces: str) -> Prior:
+    """The entry of the score `replaces`, whose place a submission takes.
 
     Raises NotFound for an unknown score, InputRejected where it belongs to another subject or specimen, and
     ScoreSuperseded or ScoreRetracted where it is not the head of its chain.
     """
-    if submission.replaces is None:
-        return None
     with pointing_at_replaces(), services.database.read() as connection:
-        stored = find_recorded(connection, submission.replaces)
+        stored = find_recorded(connection, replaces)
         if stored is None:
             raise unknown_score()
     problems = _unlike(stored, submission)

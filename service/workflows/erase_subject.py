@@ -9,7 +9,7 @@ It goes on until nothing is left, and every transaction looks again, under the l
 score has come that it does not know of. A score that is recorded after the last of them is a new one.
 
 Then the database is asked to let go of the bytes themselves (`Database.scrub`). Where somebody still reads the old
-state it cannot; the erasure stands all the same, the answer says `purged: false`, and it is tried again every hour.
+state it cannot; the erasure stands all the same, the answer says `purged: false`, and a server tries again every hour.
 """
 
 from __future__ import annotations
@@ -76,12 +76,13 @@ async def erase_subject(
             count += len(part)
     if receipt is None:
         raise NotFound("Nothing is stored about this subject.", "Send the identifier exactly as the scores have it.")
-    return Erased(count, receipt, await in_thread(scrub, services))
+    # As long as it takes: the erasure is recorded, and a caller who was sent away would not learn of it.
+    return Erased(count, receipt, await asyncio.to_thread(scrub, services))
 
 
 async def scrub_regularly(services: Services, every_seconds: float) -> None:
-    """Let SQLite's write-ahead log go now and then, until cancelled: what was erased may still stand in it, because
-    somebody was reading, or because the process ended at the wrong moment. PostgreSQL vacuums by itself."""
+    """Finish on SQLite, now and then until cancelled, what an erasure had to leave, because somebody was reading or the
+    process ended at the wrong moment. PostgreSQL vacuums by itself."""
     while services.database.embedded:
         await asyncio.to_thread(scrub, services)
         await asyncio.sleep(every_seconds)
@@ -165,8 +166,6 @@ class EraseSubject:
             if store.count_subject(transaction.connection, one.subject) != one.total:
                 raise _changed()
             store.delete_scores(transaction.connection, one.score_ids)
-        if any(len(one.score_ids) == one.total for one in rows):
-            store.rebuild_indexes(transaction.connection)
 
 
 ERASE_SUBJECT = EraseSubject()

@@ -1,6 +1,11 @@
 """Read stored scores: one by its id, lists and searches in the order of the log.
 
 What is read is the stored answer byte for byte, with the fields that are derived at read time put behind it.
+
+Whoever reads leaves a `score.read` entry, and is shown nothing before that is durable. The entry of one score names
+it. The entry of a list or search has a read id of its own as record, and `out` commits to the ids that were shown,
+joined by line ends, with a salt that is derived from the pepper and the read id: whoever has the pepper can prove later
+what was shown, and nobody else can guess it.
 """
 
 from __future__ import annotations
@@ -10,12 +15,13 @@ import binascii
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import orjson
 
-from service.audit.entry import commitment
+from service.audit.entry import Entry, commitment
 from service.domain.score_query import ScoreQuery
 from service.errors import InputRejected, Problem, RecordDamaged
 from service.store import scores as score_store
@@ -23,9 +29,38 @@ from service.store.audit_log import list_entries
 from service.store.engine import ReadConnection
 from service.store.retractions import Retraction
 from service.store.scores import ListedScore, StoredScore, unknown_score
-from service.workflows.services import Services
+from service.workflows.key_cache import Caller
+from service.workflows.keys import keyed_hash
+from service.workflows.recording import NO_ROWS, record_as
+from service.workflows.services import Services, in_thread, new_uuid7
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+async def show_score(services: Services, caller: Caller, score_id: str) -> StoredScore:
+    """One stored score, once it is recorded that `caller` reads it. Raises as `get_score` does, Unauthenticated where
+    the key was revoked meanwhile, or SystemFault."""
+    stored = await in_thread(get_score, services, score_id)
+    entry = Entry("score.read", services.clock(), caller.actor, services.site, record=score_id)
+    await record_as(services, caller, NO_ROWS, None, entry)
+    return stored
+
+
+async def show_page(services: Services, caller: Caller, query: ScoreQuery) -> dict[str, Any]:
+    """One page of scores, oldest first, and the cursor of the next page or None, once it is recorded that `caller`
+    reads it. Raises as `show_score` does, and InputRejected for a foreign cursor."""
+    page = await in_thread(list_scores, services, query)
+    now = services.clock()
+    read_id = new_uuid7(now)
+    shown = commit_to_page(services.pepper, read_id, [item["id"] for item in page["items"]])
+    entry = Entry("score.read", now, caller.actor, services.site, record=read_id, out=shown)
+    await record_as(services, caller, NO_ROWS, None, entry)
+    return page
+
+
+def commit_to_page(pepper: bytes, read_id: str, score_ids: Sequence[str]) -> str:
+    """What the entry of a list or search commits to."""
+    return commitment(keyed_hash(pepper, "score-read", read_id.encode()), "\n".join(score_ids).encode())
 
 
 def get_score(services: Services, score_id: str) -> StoredScore:

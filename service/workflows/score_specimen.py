@@ -167,7 +167,8 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     else:
         scored = score_body(models, body, now)
     submission = scored.submission
-    prior = None if submission.replaces is None else await in_thread(find_prior, services, submission)
+    replaces = submission.replaces
+    prior = None if replaces is None else await in_thread(find_prior, services, submission, replaces)
     score_id = new_uuid7(now)
     document = scored.answer(score_id, now)
     answer, salt = encode_answer(document), services.new_salt()

@@ -38,6 +38,7 @@ def test_real_answers_match_their_schemas(
 ) -> None:
     with server.client() as client:
         posted = document["paths"]["/v1/scores"]["post"]
+        pgd_request["subject"]["id"] = "S-openapi"
         for request in (tb_request, pgd_request):
             schema = posted["requestBody"]["content"]["application/json"]["schema"]
             resolved(document, schema).validate(request)
@@ -53,6 +54,11 @@ def test_real_answers_match_their_schemas(
         resolved(document, schema).validate(retracted.json())
         schema = document["paths"]["/v1/scores/{score_id}"]["get"]["responses"]["200"]["content"]["application/json"]
         resolved(document, schema["schema"]).validate(client.get(location).json())
+        erasure = document["paths"]["/v1/erasures"]["post"]
+        body = {"subject": pgd_request["subject"]["id"], "reason": "legal_order"}
+        resolved(document, erasure["requestBody"]["content"]["application/json"]["schema"]).validate(body)
+        schema = erasure["responses"]["201"]["content"]["application/json"]["schema"]
+        resolved(document, schema).validate(client.post("/v1/erasures", json=body).json())
         refused = client.post("/v1/scores", json={})
         schema = posted["responses"]["422"]["content"]["application/problem+json"]["schema"]
         resolved(document, schema).validate(refused.json())

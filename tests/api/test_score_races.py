@@ -106,3 +106,23 @@ def test_of_those_that_come_at_once_one_wins(servers: list[Any], tb_request: Req
             assert claims(url_of(servers)) == before + 1
         pointers = {(one.request.url.path, one.json()["errors"][0]["pointer"]) for one in answers if one.is_error}
         assert pointers <= {("/v1/scores", "/replaces"), (f"/v1/scores/{old}/retraction", "")}
+
+
+def test_an_erasure_leaves_nothing_that_came_at_once(servers: list[Any], tb_request: Request) -> None:
+    erasure = {"subject": tb_request["subject"]["id"], "reason": "legal_order"}
+    with servers[0].client() as client:
+        old = [client.post("/v1/scores", json=tb_request).json()["id"] for _ in range(3)]
+        amendments = [tb_request | {"replaces": one, "reason": "other"} for one in old]
+        sent: list[tuple[str, Request]] = [("/v1/scores", amendments[0]), ("/v1/erasures", erasure)]
+        sent += [("/v1/scores", amendments[1]), (f"/v1/scores/{old[2]}/retraction", {"reason": "entered_in_error"})]
+        sent += [("/v1/scores", amendments[2]), ("/v1/erasures", erasure)]
+        answers = race(servers, sent)
+        statuses = [(path, one.status_code, one.text) for (path, _), one in zip(sent, answers, strict=True)]
+        erased = [one for path, *one in statuses if path == "/v1/erasures"]
+        assert {status for status, _ in erased} <= {201, 404}, erased
+        assert 201 in {status for status, _ in erased}
+        assert all(status in (201, 404, 409) for path, status, _ in statuses), statuses
+        left = client.post("/v1/scores/search", json={"subject": erasure["subject"]}).json()["items"]
+        assert left == []
+        assert client.post("/v1/scores", json=tb_request).status_code == 201
+    assert servers[0].command("audit", "verify", "--deep").returncode == 0
