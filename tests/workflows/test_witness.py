@@ -1,4 +1,4 @@
-"""The witness beside a real database: files and commands, the comparison at a start, what a running service hands over."""
+"""The witness beside a real database: files, commands, the comparison at a start, what a running service hands over."""
 
 from __future__ import annotations
 
