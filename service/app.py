@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -148,7 +149,7 @@ def _leave_an_earlier_database_behind(settings: Settings, database: Database, *,
     paths = [home.development_key_path(settings)]
     if settings.witness_program is None:
         paths.append(settings.resolved_witness_file())
-    aside = [moved.name for moved in map(home.move_aside, paths) if moved is not None]
+    aside = [moved.name for moved in map(home.move_aside, filter(Path.is_file, paths)) if moved is not None]
     if aside:
         tell(f"The database is empty; what belongs to an earlier one was moved aside: {', '.join(aside)}.")
 

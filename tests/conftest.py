@@ -41,10 +41,11 @@ MIGRATIONS = ROOT / "migrations"
 
 
 class Backend(Protocol):
-    """A kind of database: makes empty and migrated ones, answers with their URL."""
+    """A kind of database: makes empty and migrated ones and copies that nobody uses, answers with their URL."""
 
     def empty(self) -> str: ...
     def migrated(self) -> str: ...
+    def copy(self, url: str) -> str: ...
     def remove(self, url: str) -> None: ...
 
 
@@ -66,6 +67,13 @@ class Sqlite:
         shutil.copyfile(self._template, path)
         return url
 
+    def copy(self, url: str) -> str:
+        copied = self.empty()
+        source, target = (Path(one.removeprefix("sqlite:///")) for one in (url, copied))
+        target.parent.mkdir(mode=0o700)
+        shutil.copyfile(source, target)
+        return copied
+
     def remove(self, url: str) -> None:
         shutil.rmtree(Path(url.removeprefix("sqlite:///")).parent, ignore_errors=True)
 
@@ -85,6 +93,9 @@ class Postgresql:
 
     def migrated(self) -> str:
         return self._create(self._template)
+
+    def copy(self, url: str) -> str:
+        return self._create(name_of(url))
 
     def remove(self, url: str) -> None:
         self._admin.execute(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")

@@ -106,9 +106,7 @@ def kept_alone(note: str) -> Kept:
 def contradiction(head: Head, reader: HashReader, claim: Claim) -> str | None:
     """What a claim and the log it names disagree about, one sentence; None where they agree (rules 2 and 4)."""
     claimed, size = claim.checkpoint, head.size
-    try:
-        open_checkpoint(claim.note, head.vkey or "")
-    except ValueError:
+    if _opened(claim.note, head.vkey) is None:
         return f"The witness holds a checkpoint of {claimed.size} entries that the key of the log did not sign."
     if claimed.size > size:
         return f"The witness holds a checkpoint of {claimed.size} entries, and the log has only {size}."
@@ -120,16 +118,24 @@ def contradiction(head: Head, reader: HashReader, claim: Claim) -> str | None:
 def defects(head: Head, reader: HashReader) -> list[str]:
     """What a head says that its own note and the right edge of the stored tree do not: a sentence for each."""
     found = []
-    try:
-        stated = Checkpoint(head.origin, head.size, head.root or b"")
-        signed = open_checkpoint(head.note or "", head.vkey or "") == stated
-    except ValueError:
-        signed = False
+    opened = _opened(head.note, head.vkey)
+    signed = opened is not None and (opened.origin, opened.size, opened.root) == (head.origin, head.size, head.root)
     if not signed:
         found.append("The head of the log is not what its signed checkpoint says.")
     if _root(reader, head.size) != head.root:
         found.append("The entries of the log do not give the root that its head states.")
     return found
+
+
+def _opened(note: object, vkey: object) -> Checkpoint | None:
+    """The checkpoint of a note that the key signed; None where either is not what it has to be. SQLite keeps values of
+    any type in any column."""
+    if not isinstance(note, str) or not isinstance(vkey, str):
+        return None
+    try:
+        return open_checkpoint(note, vkey)
+    except ValueError:
+        return None
 
 
 def _root(reader: HashReader, size: int) -> bytes | None:

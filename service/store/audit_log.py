@@ -132,7 +132,10 @@ class SqlTransaction:
         end = self.connection.select(last).scalar_one()
         if end is None or end + 1 != size:
             defects.append("The entries of the log do not end where its head says.")
-        return NewestLog(Head(log_id, origin, size, recorded, *rest), state == "open", tuple(defects))
+        head = Head(log_id, origin, size, recorded, *rest)
+        if not _fits(head):
+            defects.append("The head of the log holds a value of another type.")
+        return NewestLog(head, state == "open", tuple(defects))
 
     def reader(self, log_id: int) -> StoredHashes:
         """The stored hashes of a log."""
@@ -200,10 +203,11 @@ class SqlLogStorage:
         log: a unique index lets one insert win, the other finds it.
         """
         with self.transaction() as transaction:
-            head = find_open(transaction.connection)
-            if head is not None:
+            # In this order: a log that another process begins in between is open, and not taken for a sealed one.
+            newest = find_newest(transaction.connection)
+            if find_open(transaction.connection) is not None:
                 return self._signed(transaction, writer)
-            if find_newest(transaction.connection) is not None:
+            if newest is not None:
                 raise LogNotOpen("The audit log is sealed.", "Find out why, then run `exoscore audit reopen`.")
             begin(transaction, writer, site=site, now=now, actor="system:service", follows=None, token=token)
             return transaction.lock_head()
@@ -306,8 +310,8 @@ def list_entries(connection: ReadConnection, *, log_id: int, start: int, limit: 
 def _precursors(entry: bytes) -> set[str]:
     """The origins that the first entry of a log mentions beside its own."""
     try:
-        parsed = Entry.parse(entry)
-    except ValueError:
+        parsed = Entry.parse(bytes(entry))
+    except (TypeError, ValueError):
         return set()
     witnessed = (parsed.detail or {}).get("witnessed")
     named = {witnessed["origin"]} if isinstance(witnessed, dict) and isinstance(witnessed.get("origin"), str) else set()
@@ -321,13 +325,23 @@ def _one_head(connection: ReadConnection, statement: Select[*Columns]) -> Head |
 
 def _head(row: Sequence[Any]) -> Head:
     log_id, origin, size, last_recorded_at, *rest = row
-    return Head(log_id, origin, size, _time(last_recorded_at), *rest)
+    head = Head(log_id, origin, size, _time(last_recorded_at), *rest)
+    if not _fits(head):
+        raise LogDamaged("The head of the audit log holds a value of another type.", EXAMINE)
+    return head
+
+
+def _fits(head: Head) -> bool:
+    """Whether each value has its type; SQLite keeps values of any type in any column."""
+    numbers = type(head.size) is int and type(head.generation) is int
+    texts = isinstance(head.origin, str) and isinstance(head.vkey, str | None) and isinstance(head.note, str | None)
+    return numbers and texts and isinstance(head.root, bytes | None)
 
 
 def _time(text: str) -> datetime:
     try:
         return parse_timestamp(text)
-    except ValueError:
+    except (TypeError, ValueError):
         raise LogDamaged("The audit log holds no readable time.", EXAMINE) from None
 
 

@@ -81,7 +81,7 @@ def reopen(
             now=now,
             actor=ACTOR,
             follows=findings.follows,
-            generation=0 if log is None else log.head.generation,
+            generation=_generation(log),
             detail=_on_record(findings.contested),
             new_key=findings.new_key,
         )
@@ -143,6 +143,10 @@ def _examine_witness(kept: Kept, writer: LogWriter) -> _Findings:
     return findings
 
 
+def _generation(log: NewestLog | None) -> int:
+    return log.head.generation if log is not None and type(log.head.generation) is int else 0
+
+
 def _last(head: Head, reader: HashReader) -> Checkpoint | None:
     """The last checkpoint of a log, by its head; of one that is not signed yet, by its leaves."""
     try:
@@ -151,7 +155,8 @@ def _last(head: Head, reader: HashReader) -> Checkpoint | None:
             frontier = Frontier()
             frontier.extend(reader.hashes(0, 0, head.size))
             root = frontier.root()
-        return _citable(Checkpoint(head.origin, head.size, root))
+        # SQLite would keep a text here; a root is bytes.
+        return _citable(Checkpoint(head.origin, head.size, bytes(root)))
     except (TypeError, ValueError):
         return None
 

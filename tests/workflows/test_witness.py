@@ -7,6 +7,7 @@ import json
 import logging
 import shlex
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,31 @@ def test_a_file_that_cannot_be_used_is_named_without_its_path(tmp_path: Path) ->
 def test_a_full_disk_is_named() -> None:
     with pytest.raises(WitnessUnavailable, match="OSError"):
         FileWitness(Path("/dev/full")).keep(note(1))
+
+
+def test_a_record_that_was_written_in_part_is_named(file: FileWitness) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+from service.errors import WitnessUnavailable
+from service.workflows.witness import FileWitness
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    FileWitness(Path(sys.argv[1])).keep(sys.argv[2])
+except WitnessUnavailable as error:
+    print(error.message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file.path), note(1)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "the disk is full" in done.stdout
+    assert file.path.stat().st_size == 100
+    file.keep(note(2))
+    assert newest_size(file.look(None)) == 2
 
 
 @pytest.mark.parametrize(
@@ -209,6 +235,14 @@ def test_a_head_that_is_not_what_it_signed_is_refused(services: Services, file: 
 def test_a_log_of_another_database_is_refused(services: Services, file: FileWitness) -> None:
     file.keep(note(7))
     with pytest.raises(LogForked, match="a log of 7 entries that is not in the database"):
+        require_witnessed(services.database, file)
+
+
+def test_a_log_whose_first_entry_cannot_be_read_names_no_other(services: Services, file: FileWitness) -> None:
+    allow_edits(services)
+    damage(services, "UPDATE audit_entry SET entry = entry || entry")
+    file.keep(note(7))
+    with pytest.raises(LogForked, match="not in the database"):
         require_witnessed(services.database, file)
 
 
