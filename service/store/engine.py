@@ -23,8 +23,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY, OperationalError, connect
 from sqlite3 import Connection as SqliteConnection
-from sqlite3 import connect
 from threading import Lock
 from time import monotonic, sleep
 from typing import Any
@@ -344,7 +344,8 @@ def _sqlite_engine(url: URL, begin: str, *, query_only: str) -> Engine:
 
     def on_connect(connection: SqliteConnection, _record: object) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        _use_write_ahead_log(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA query_only={query_only}")
 
@@ -354,6 +355,20 @@ def _sqlite_engine(url: URL, begin: str, *, query_only: str) -> Engine:
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)
     return engine
+
+
+def _use_write_ahead_log(connection: SqliteConnection) -> None:
+    """Switch to the write-ahead log; where two do so at once SQLite refuses one of them without waiting."""
+    deadline = monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except OperationalError as error:
+            if error.sqlite_errorcode != SQLITE_BUSY or monotonic() > deadline:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 def _postgresql_engine(url: URL) -> Engine:
