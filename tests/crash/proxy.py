@@ -22,8 +22,16 @@ from threading import Event, Thread
 from urllib.parse import parse_qs, urlsplit
 
 NAME = ".s.PGSQL.5432"
-COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
-"""The message of a simple query (PostgreSQL's documentation, "Message Formats")."""
+COMMIT = b"COMMIT\0"
+"""As it ends the text of a statement, however that is sent, and as the server reports that it is done (PostgreSQL's
+documentation, "Message Formats")."""
+
+
+SYNC = b"S\0\0\0\4"
+"""Ends what is sent in a pipeline; nothing is answered before it."""
+
+PATIENCE = 30
+"""Seconds after which what has to come is said not to come."""
 
 
 class Fate(Enum):
@@ -104,18 +112,22 @@ class Line:
 
     def _meet(self, caller: socket.socket, server: socket.socket, said: bytes) -> None:
         fate, self._fate = self._fate, None
+        caller.settimeout(PATIENCE)
+        server.settimeout(PATIENCE)
+        while not said.endswith((COMMIT, SYNC)):
+            said += caller.recv(65536)
         if fate is Fate.ANSWERED:
             server.sendall(said)
-            assert server.recv(65536)
+            _until_done(server)
         self.cut.set()
         caller.close()
         if fate is Fate.LATE:
-            assert self._came_back.wait(30)
+            assert self._came_back.wait(PATIENCE)
             time.sleep(0.3)  # by now it waits for the head's lock
             server.sendall(said)
-            assert server.recv(65536)
+            _until_done(server)
         if fate is Fate.SILENT:
-            assert self._let_go.wait(30)
+            assert self._let_go.wait(PATIENCE)
 
 
 def _writes(said: bytes, wrote: bool) -> bool:
@@ -125,6 +137,15 @@ def _writes(said: bytes, wrote: bool) -> bool:
         return b"READ ONLY" not in rest
     # A new connection sets its parameters in a transaction of its own.
     return wrote and b"SET lock_timeout" not in said
+
+
+def _until_done(server: socket.socket) -> None:
+    """Read answers until COMMIT is done."""
+    answered = b""
+    while COMMIT not in answered:
+        more = server.recv(65536)
+        assert more, "the server did not commit"
+        answered += more
 
 
 @contextmanager
