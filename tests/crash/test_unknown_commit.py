@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from service.store.engine import Database
+from tests.crash.book import verify
 from tests.crash.load import Notebook, callers, post
 from tests.crash.proxy import Fate, Line, line_to
 
@@ -43,6 +44,7 @@ def settle(server: Any, request: dict[str, Any], notebook: Notebook, url: str) -
     database = Database(url)
     notebook.settle(database)
     database.close()
+    verify(url)
 
 
 @pytest.mark.parametrize(
