@@ -90,7 +90,7 @@ def test_a_caller_who_leaves_during_commit_finds_the_score_again(
         for key in keys:
             running = post(client, tb_request, key)
             assert running is not None
-            assert running.json()["code"] == "request_in_progress"
+            assert running.json()["code"] in {"request_in_progress", "overloaded"}
         for connection in connections:
             if reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
