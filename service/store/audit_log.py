@@ -203,14 +203,16 @@ class SqlLogStorage:
         log: a unique index lets one insert win, the other finds it.
         """
         with self.transaction() as transaction:
-            # In this order: a log that another process begins in between is open, and not taken for a sealed one.
-            newest = find_newest(transaction.connection)
-            if find_open(transaction.connection) is not None:
-                return self._signed(transaction, writer)
-            if newest is not None:
+            # In this order: a log that another process begins in between is then found open, and not taken for sealed.
+            if find_newest(transaction.connection) is None:
+                begun = begin(
+                    transaction, writer, site=site, now=now, actor="system:service", follows=None, token=token
+                )
+                if begun is not None:
+                    return begun
+            if find_open(transaction.connection) is None:
                 raise LogNotOpen("The audit log is sealed.", "Find out why, then run `exoscore audit reopen`.")
-            begin(transaction, writer, site=site, now=now, actor="system:service", follows=None, token=token)
-            return transaction.lock_head()
+            return self._signed(transaction, writer)
 
     def _signed(self, transaction: SqlTransaction, writer: LogWriter) -> Head:
         head = transaction.lock_head()

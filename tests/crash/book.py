@@ -1,7 +1,7 @@
 """What callers hold after they were answered, and whether the database still stands by all of it.
 
-Nothing of the service is asked here: the check reads the tables, hashes every entry again, and proves every receipt
-against the head of now, as an auditor with the verifier key would.
+`check` asks nothing of the service: it reads the tables, hashes every entry again, and proves every receipt against the
+head of now, as an auditor with the verifier key would. `verify` has the service's own verification say the same.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 
@@ -25,7 +26,9 @@ from service.audit.tree import (
 )
 from service.store.audit_log import EntryRow, StoredHashes, find_open, list_entries
 from service.store.engine import Database, ReadConnection
+from service.store.log_reader import LogOpener
 from service.store.tables import audit_anchor, audit_tile, idempotency, score, score_log
+from service.workflows.verify_log import verify_all
 
 SCORED = {"score.reported", "score.withheld", "score.amended"}
 """Kinds of entries with which a score is stored."""
@@ -58,10 +61,24 @@ def check(database: Database, receipts: Iterable[Receipt] = ()) -> Found:
         said = [json.loads(row.entry) for row in entries]
         records = tuple(entry["record"] for entry in said)
         _linked(connection, head.log_id, records)
-        scored = [entry["record"] for entry in said if entry["kind"] in SCORED]
+        erased = _erased(head.origin, said)
+        scored = [one["record"] for n, one in enumerate(said) if one["kind"] in SCORED and n not in erased]
         assert sorted(scored) == sorted(connection.select(select(score.c.score_id)).scalars())
         _held(connection, head, entries, records, tuple(receipts))
     return Found(head, records)
+
+
+def verify(url: str) -> None:
+    """Assert that the database at a URL verifies, down to every row."""
+    found = verify_all(LogOpener(url), deep=True)
+    assert found.sound, found.lines()
+
+
+def _erased(origin: str, said: list[dict[str, Any]]) -> set[int]:
+    """The indices that erasures name."""
+    details = [entry["detail"] for entry in said if entry["kind"] == "subject.erased"]
+    ranges = [one for detail in details if detail["origin"] == origin for one in detail["ranges"]]
+    return {index for first, last in ranges for index in range(first, last + 1)}
 
 
 def _whole(connection: ReadConnection, head: Head, entries: tuple[EntryRow, ...]) -> None:

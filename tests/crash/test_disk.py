@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.store.engine import Database
+from tests.crash.book import verify
 from tests.crash.load import Notebook, callers, meaning, replayed
 
 UNAVAILABLE = (503, "storage_unavailable", "1")
@@ -29,6 +30,7 @@ def settle(server: Any, request: dict[str, Any], notebook: Notebook, url: str) -
     database = Database(url)
     notebook.settle(database)
     database.close()
+    verify(url)
 
 
 def fill(path: Path) -> None:

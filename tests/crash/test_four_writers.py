@@ -12,7 +12,7 @@ import pytest
 
 from service.audit.note import Signer
 from service.store.engine import Database
-from tests.crash.book import Receipt, check
+from tests.crash.book import Receipt, check, verify
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = 240
@@ -58,3 +58,4 @@ def test_one_of_four_writers_is_killed(database: Database, database_url: str, in
         checked = check(database, everything)
         assert len({receipt.index for receipt in everything}) == len(everything)
         assert checked.head.size >= 1 + len(everything)
+    verify(database_url)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from service.store.engine import Database
+from tests.crash.book import verify
 from tests.crash.load import Notebook, callers, replayed
 
 CALLERS = 6
@@ -44,3 +45,4 @@ def test_killed_under_load_nothing_acknowledged_is_lost(
         everything.settle(opened, proving=fresh.receipts.values())
     assert lost > 0
     everything.settle(opened)
+    verify(database_url)

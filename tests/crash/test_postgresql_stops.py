@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from service.store.engine import Database
+from tests.crash.book import verify
 from tests.crash.load import Notebook, callers, meaning, post, replayed
 
 
@@ -37,6 +38,7 @@ def test_postgresql_crashes_under_load_and_the_service_recovers(
     database = Database(own_postgresql.url)
     notebook.settle(database)
     database.close()
+    verify(own_postgresql.url)
 
 
 def test_an_older_copy_of_the_database_is_not_extended(
@@ -67,3 +69,4 @@ def test_an_older_copy_of_the_database_is_not_extended(
     database = Database(own_postgresql.url)
     notebook.settle(database)
     database.close()
+    verify(own_postgresql.url)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.store.engine import Database
+from tests.crash.book import verify
 from tests.crash.load import Notebook, callers, meaning
 
 
@@ -31,6 +32,7 @@ def test_two_servers_on_one_sqlite_file_keep_one_log(
     database = Database(url)
     notebook.settle(database)
     database.close()
+    verify(url)
 
 
 def test_a_second_server_with_another_key_does_not_start(

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from service.audit.committer import Committer, SilentObserver
-from service.audit.entry import Entry, timestamp
+from service.audit.entry import Entry, commitment, timestamp
 from service.audit.log import LogWriter, Place
 from service.audit.note import Signer
 from service.store.audit_log import SqlLogStorage, SqlTransaction
@@ -46,10 +46,52 @@ class Rows:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def row(record: str, at: datetime) -> ScoreRow:
-    return ScoreRow(
-        record, "s", "s", "m", "1.0.0", "d", "final", 0.5, None, timestamp(at), "key:k", None, b"{}", b"{}", b"s" * 32
+def a_score(record: str, at: datetime, subject: str = "S-1") -> tuple[ScoreRow, Entry]:
+    """A made-up score and its entry, which agree with each other as those of the service do."""
+    model, digest, salt = "model", "sha256:" + "0" * 64, bytes(32)
+    person, specimen = {"id": subject}, {"id": f"A-{subject}"}
+    request = json.dumps({"subject": person, "specimen": specimen}).encode()
+    answer = json.dumps(
+        {
+            "id": record,
+            "status": "final",
+            "model": {"name": model, "version": "1.0.0", "digest": digest},
+            "subject": person,
+            "specimen": specimen,
+            "score": {"value": 0.25, "category": None},
+            "supersedes": None,
+            "created_at": timestamp(at),
+        }
+    ).encode()
+    row = ScoreRow(
+        score_id=record,
+        subject_id=subject,
+        specimen_id=specimen["id"],
+        model_name=model,
+        model_version="1.0.0",
+        model_digest=digest,
+        status="final",
+        value=0.25,
+        category=None,
+        created_at=timestamp(at),
+        actor="key:k",
+        supersedes=None,
+        request=request,
+        answer=answer,
+        salt=salt,
     )
+    entry = Entry(
+        kind="score.reported",
+        at=at,
+        actor="key:k",
+        site="default",
+        record=record,
+        model="model@1.0.0",
+        model_digest=digest,
+        in_=commitment(salt, request),
+        out=commitment(salt, answer),
+    )
+    return row, entry
 
 
 def main(url: str, pem: str, number: int, skew: timedelta, fatal: int) -> None:
@@ -65,10 +107,7 @@ def main(url: str, pem: str, number: int, skew: timedelta, fatal: int) -> None:
         rows.fatal = 0 < fatal <= stored
         records = [str(uuid.uuid4()) for _ in range(AT_ONCE)]
         at = datetime.now(UTC) + skew
-        futures = [
-            committer.submit(rows, row(record, at), Entry("score.reported", at, "key:k", "default", record=record))
-            for record in records
-        ]
+        futures = [committer.submit(rows, *a_score(record, at)) for record in records]
         for record, future in zip(records, futures, strict=True):
             receipt = future.result()
             print(json.dumps([record, receipt.index, receipt.note]), flush=True)

@@ -1,4 +1,5 @@
-"""The log on real SQLite, whatever the order of what happens to it: batches, poison, crashes, other writers, clocks.
+"""The log on real SQLite, whatever the order of what happens to it: batches, poison, erasures, crashes, other writers,
+clocks, full disks.
 
 A crash is what the disk holds in the middle of it all: the file and as much of its write-ahead log as had got there,
 cut off at any byte behind the last acknowledged COMMIT. What was acknowledged has to be in it, and of what was under
@@ -7,6 +8,7 @@ way all of a transaction or nothing.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -18,20 +20,28 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from sqlalchemy import select
 
 from service.audit.committer import Committer, SilentObserver
-from service.audit.entry import Entry, leaf_hash, timestamp
+from service.audit.entry import Entry, leaf_hash
 from service.audit.log import LogWriter, Place, encoded
 from service.audit.note import Signer
 from service.audit.tree import Frontier
-from service.errors import Conflict, RowRefused, StorageUnavailable
+from service.domain.score_life import Erasure
+from service.errors import Conflict, NotFound, RowRefused, StorageUnavailable
+from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage, SqlTransaction, list_entries
 from service.store.engine import Database
 from service.store.scores import ScoreRow, insert_scores, link_scores
-from tests.crash.book import Receipt, check
+from service.store.tables import score
+from service.workflows.erase_subject import erase_subject
+from service.workflows.services import Services
+from tests.crash.book import Receipt, check, verify
+from tests.crash.writer import a_score
 
 AT = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
 SIGNER = Signer.generate()
@@ -41,6 +51,9 @@ MACHINE = settings(max_examples=300 if SOAK else 12, stateful_step_count=40 if S
 
 BATCHES = st.lists(st.tuples(st.integers(1, 300), st.integers(0, 2)), min_size=1, max_size=6)
 """Batches by their sizes, and which of three writers extends the log by each."""
+
+SUBJECTS = ("S-1", "S-2", "S-3")
+"""The first is never erased."""
 
 POISONS = st.sampled_from(["", "", "", "raises", "refused", "link", "text"])
 SIZES = st.sampled_from([1, 2, 5, 17, 255, 300])
@@ -110,6 +123,8 @@ class LogMachine(RuleBasedStateMachine):
         self.made = 0
         self.receipts: list[Receipt] = []
         self.stored: set[str] = set()
+        self.subjects: dict[str, set[str]] = {subject: set() for subject in SUBJECTS}
+        self.erased: set[str] = set()
         self.start()
 
     def start(self) -> None:
@@ -129,17 +144,19 @@ class LogMachine(RuleBasedStateMachine):
         self.committer.close()
         self.database.close()
 
-    def submit(self, committer: Committer[SqlTransaction], poisons: Sequence[str]) -> dict[str, Any]:
+    def submit(
+        self, committer: Committer[SqlTransaction], poisons: Sequence[str], subject: str = SUBJECTS[0]
+    ) -> dict[str, Any]:
         """Hand in one score for each poison; the futures by record."""
         futures = {}
         for poison in poisons:
             self.made += 1
             self.now += timedelta(milliseconds=1)
             record = str(uuid.UUID(int=self.made))
-            entry = Entry(
-                "score.reported", self.now, "key:k", "Zürich" if poison == "text" else "default", record=record
-            )
-            futures[record] = committer.submit(ROWS, (row(record, self.now), poison), entry)
+            row, entry = a_score(record, self.now, subject)
+            if poison == "text":
+                entry = replace(entry, site="Zürich")
+            futures[record] = committer.submit(ROWS, (row, poison), entry)
         return futures
 
     def acknowledge(self, futures: dict[str, Any]) -> None:
@@ -148,9 +165,32 @@ class LogMachine(RuleBasedStateMachine):
             self.receipts.append(Receipt(record, receipt.index, receipt.note))
             self.stored.add(record)
 
-    @rule(number=SIZES)
-    def append(self, number: int) -> None:
-        self.acknowledge(self.submit(self.committer, [""] * number))
+    @rule(number=SIZES, subject=st.sampled_from(SUBJECTS))
+    def append(self, number: int, subject: str) -> None:
+        futures = self.submit(self.committer, [""] * number, subject)
+        self.acknowledge(futures)
+        self.subjects[subject] |= futures.keys()
+
+    @rule(subject=st.sampled_from(SUBJECTS[1:]), chunk=st.sampled_from([7, 2000]))
+    def erase(self, subject: str, chunk: int) -> None:
+        services = Services(
+            database=self.database,
+            committer=self.committer,
+            registry=ActiveSlot(ActiveModels((), {})),
+            pepper=bytes(32),
+            site="default",
+            idempotency_ttl=timedelta(hours=24),
+            clock=lambda: self.now,
+        )
+        records, self.subjects[subject] = self.subjects[subject], set()
+        erasure = erase_subject(services, Erasure(subject, "subject_request"), actor="system:cli", chunk=chunk)
+        if not records:
+            with pytest.raises(NotFound):
+                asyncio.run(erasure)
+            return
+        erased = asyncio.run(erasure)
+        assert (erased.count, erased.purged) == (len(records), True)
+        self.erased |= records
 
     @rule(poisons=st.lists(POISONS, min_size=1, max_size=12))
     def append_with_poison(self, poisons: list[str]) -> None:
@@ -223,6 +263,10 @@ class LogMachine(RuleBasedStateMachine):
         found = check(self.database, self.receipts)
         assert {record for record in found.records[1:] if record is not None} == self.stored
         assert len(self.stored) == sum(record is not None for record in found.records[1:])
+        with self.database.read() as connection:
+            left = set(connection.select(select(score.c.score_id)).scalars())
+        assert left == self.stored - self.erased
+        verify(self.url)
 
     def teardown(self) -> None:
         self.verify()
@@ -237,12 +281,6 @@ class LogMachine(RuleBasedStateMachine):
         """So that what is written next stands at the end of the file."""
         with closing(sqlite3.connect(path_of(self.url))) as connection:
             assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-
-
-def row(record: str, at: datetime) -> ScoreRow:
-    return ScoreRow(
-        record, "s", "s", "m", "1.0.0", "d", "final", 0.5, None, timestamp(at), "key:k", None, b"{}", b"{}", b"s" * 32
-    )
 
 
 def path_of(url: str) -> Path:

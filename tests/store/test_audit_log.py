@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -148,6 +149,26 @@ def test_another_key_does_not_open_the_log(database: Database, storage: SqlLogSt
     stranger = LogWriter(Signer.generate(), "default")
     with pytest.raises(SigningKeyMismatch):
         storage.open(stranger, site="default", now=entry.at)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own key", "another key"])
+def test_a_log_that_another_process_is_just_beginning_is_waited_for(
+    database: Database, signed_by: Signer, entry: Entry, own: bool
+) -> None:
+    storage = SqlLogStorage(database)
+    late = LogWriter(signed_by if own else Signer.generate(), "default")
+    with ThreadPoolExecutor(1) as pool:
+        with storage.transaction() as transaction:
+            first = LogWriter(signed_by, "default")
+            begun = audit_log.begin(transaction, first, site="a", now=entry.at, actor="system:service", follows=None)
+            waiting = pool.submit(storage.open, late, site="b", now=entry.at)
+            time.sleep(0.3)
+            assert not waiting.done()
+        if own:
+            assert waiting.result() == begun == head(database)
+        else:
+            assert isinstance(waiting.exception(), SigningKeyMismatch)
+    assert len(entries(database)) == 1
 
 
 @pytest.mark.parametrize("size", [2, 300])
