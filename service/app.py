@@ -20,9 +20,10 @@ from service.api import openapi, routes_audit, routes_erasures, routes_health, r
 from service.api.access_log import AccessLog
 from service.api.front import Front
 from service.api.problems import install_problem_handlers
-from service.audit.committer import Batch, Committer
+from service.audit.committer import Committer
 from service.audit.log import CLOCK_TOLERANCE, LogWriter
 from service.audit.note import Signer
+from service.audit.outcome import Batch
 from service.audit.witness import Witness
 from service.errors import InputRejected, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ActiveModels, ActiveSlot
@@ -47,7 +48,7 @@ PURGE_SECONDS = 3600.0
 
 
 class LogObserver:
-    """Tells the log what the committer met; metrics join here later."""
+    """Tells the service's own log what the committer met."""
 
     def committed(self, batch: Batch) -> None:
         """A transaction is durable; a clock that had to be corrected is worth a line."""

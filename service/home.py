@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from service.errors import Problem, UnsafeConfiguration
+from service.operator_command import run_command
 from service.settings import Settings
 
 MIN_PEPPER_BYTES = 32
@@ -64,26 +65,13 @@ def unusable_key(message: str, remedy: str) -> UnsafeConfiguration:
 
 
 def _printed_key(program: list[str], seconds: float) -> bytes:
-    # What the command writes beside the key is thrown away, because it may quote a secret.
-    try:
-        done = subprocess.run(  # noqa: S603 - the operator's own command, without a shell
-            program,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        failure = f"did not end within {seconds:g} seconds"
-    except (OSError, ValueError) as error:
-        failure = f"could not be run ({type(error).__name__})"
-    else:
-        if done.returncode == 0:
-            return done.stdout
-        failure = f"ended with status {done.returncode}"
+    with TemporaryFile() as printed:
+        failure = run_command(program, seconds=seconds, output=printed)
+        if not failure:
+            printed.seek(0)
+            return printed.read()
     message = f"The command of EXOSCORE_SIGNING_KEY_COMMAND {failure}."
-    raise unusable_key(message, "Run it by hand as the user of the service; it has to print the key in PEM.") from None
+    raise unusable_key(message, "Run it by hand as the user of the service; it has to print the key in PEM.")
 
 
 def development_key_path(settings: Settings) -> Path:

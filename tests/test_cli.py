@@ -126,10 +126,11 @@ def test_keys_are_created_listed_and_revoked(exoscore: Run, empty_database_url: 
     ("spoil", "named"),
     [
         (lambda home: home.write_text("a file"), "Error"),
+        (lambda home: (home / "dev-key").mkdir(parents=True), "IsADirectoryError"),
         (lambda home: (home / "pepper").mkdir(parents=True), "cannot be read"),
         (lambda home: (home / "example.json").mkdir(parents=True), "IsADirectoryError"),
     ],
-    ids=["home is a file", "pepper is a folder", "example is a folder"],
+    ids=["home is a file", "dev-key is a folder", "pepper is a folder", "example is a folder"],
 )
 def test_a_home_that_cannot_be_used_exits_3(
     exoscore: Run, environment: dict[str, str], spoil: Callable[[Path], Any], named: str

@@ -34,10 +34,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Generic, Protocol, TypeVar
@@ -55,6 +53,7 @@ from service.errors import (
 
 from .entry import Entry
 from .log import Extension, Leaf, LogStorage, LogWriter, Place, Transaction, encoded
+from .outcome import Batch, Inbox, Observer, Outcome, Receipt, ThreadInbox
 
 CAPACITY = 4096
 """Submissions that may wait."""
@@ -71,19 +70,6 @@ RECOVERY = 10.0
 
 ASK_AGAIN = 0.1
 """Seconds between two looks at the head while the outcome of a COMMIT is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What was committed: entry `index` of the log named `origin`, recorded at `recorded_at`, and the signed checkpoint
-    `note` over it. `generation` is the registry generation of the head."""
-
-    log_id: int
-    origin: str
-    index: int
-    recorded_at: datetime
-    note: str
-    generation: int
 
 
 T = TypeVar("T", bound=Transaction)
@@ -119,78 +105,6 @@ class NoRows:
         return [None] * len(rows)
 
     def link(self, transaction: Transaction, rows: Sequence[None], places: Sequence[Place]) -> None:
-        """Do nothing."""
-
-
-Outcome = Receipt | BaseException
-
-
-class Inbox(Protocol):
-    """Where outcomes are waited for: makes the futures and sets them, a batch at a time."""
-
-    def future(self) -> Any:
-        """A future that nobody has set yet."""
-        ...
-
-    def begin(self, future: Any) -> bool:
-        """Called when its turn has come: False where whoever waited has given up."""
-        ...
-
-    def deliver(self, settled: Sequence[tuple[Any, Outcome]]) -> None:
-        """Set the futures. Called in the committer's thread; must not raise."""
-        ...
-
-
-class ThreadInbox:
-    """Futures that a thread waits for."""
-
-    def future(self) -> Future[Receipt]:
-        """A future of the standard library."""
-        return Future()
-
-    def begin(self, future: Future[Receipt]) -> bool:
-        """Whether it was not cancelled; from here on it cannot be."""
-        return future.set_running_or_notify_cancel()
-
-    def deliver(self, settled: Sequence[tuple[Future[Receipt], Outcome]]) -> None:
-        """Set each future."""
-        for future, outcome in settled:
-            if isinstance(outcome, BaseException):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one transaction carried: `entries` entries up to the log's new `size`; `behind` is by how much the furthest
-    clock stood behind the head."""
-
-    origin: str
-    size: int
-    entries: int
-    behind: timedelta
-
-
-class Observer(Protocol):
-    """What the service wants to count. What it raises changes nothing for anybody who waits."""
-
-    def committed(self, batch: Batch) -> None:
-        """A transaction was committed."""
-        ...
-
-    def failed(self, error: BaseException) -> None:
-        """A submission was not stored, or not taken in because the queue was full (`Overloaded`)."""
-        ...
-
-
-class SilentObserver:
-    """An observer that counts nothing."""
-
-    def committed(self, batch: Batch) -> None:
-        """Do nothing."""
-
-    def failed(self, error: BaseException) -> None:
         """Do nothing."""
 
 

@@ -19,9 +19,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from service.audit.committer import Receipt
 from service.audit.entry import Entry
 from service.audit.log import Place
+from service.audit.outcome import Receipt
 from service.domain.score_life import Erasure
 from service.errors import Conflict, NotFound, StorageUnavailable
 from service.store import erasure as store

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from service.audit.committer import Outcome, Receipt
+from service.audit.outcome import Outcome, Receipt
 from service.errors import StorageUnavailable
 
 PATIENCE_SECONDS = 12.0
@@ -23,7 +23,7 @@ Waiting = asyncio.Future[Receipt]
 
 
 class LoopInbox:
-    """Futures of the running event loop; see `audit.committer.Inbox`. Whoever has waited for `patience_seconds` gets
+    """Futures of the running event loop; see `audit.outcome.Inbox`. Whoever has waited for `patience_seconds` gets
     StorageUnavailable: a caller is answered even where a database has stopped in the middle of a sentence."""
 
     def __init__(self, patience_seconds: float = PATIENCE_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.audit.committer import Receipt
 from service.audit.entry import Entry, Prior, timestamp
 from service.audit.log import Place
+from service.audit.outcome import Receipt
 from service.store import scores
 from service.store.audit_log import SqlTransaction
 from service.store.retractions import Retraction, insert_retractions

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import IO
 from service.audit.log import Head
 from service.audit.witness import Kept, Witness, contradiction, defects, kept_alone, read_kept, record
 from service.errors import LogDamaged, LogForked, SystemFault, WitnessUnavailable
+from service.operator_command import run_command
 from service.store.audit_log import StoredHashes, find_newest, find_open, names_log
 from service.store.engine import Database, ReadConnection
 from service.telemetry import log_event
@@ -97,24 +97,9 @@ class CommandWitness:
             return read_kept(printed, origin)
 
     def _run(self, argument: str, seconds: float, data: bytes, output: IO[bytes] | None) -> None:
-        target = subprocess.DEVNULL if output is None else output
-        try:
-            done = subprocess.run(  # noqa: S603 - the operator's own command, without a shell
-                [*self.program, argument],
-                input=data,
-                stdout=target,
-                stderr=subprocess.DEVNULL,
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            failure = f"did not end within {seconds:g} seconds"
-        except (OSError, ValueError) as error:
-            failure = f"could not be run ({type(error).__name__})"
-        else:
-            if done.returncode == 0:
-                return
-            failure = f"ended with status {done.returncode}"
+        failure = run_command([*self.program, argument], seconds=seconds, data=data, output=output)
+        if not failure:
+            return
         message = f"The command of EXOSCORE_WITNESS_COMMAND {failure} on `{argument}`."
         raise WitnessUnavailable(message, "Run it by hand as the user of the service.")
 

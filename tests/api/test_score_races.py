@@ -6,28 +6,16 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
 
 from service.store.engine import Database
-from service.store.tables import audit_log
+from tests.held_head import held_head
 
 Request = dict[str, Any]
 Start = Callable[..., Any]
-
-
-@contextmanager
-def held_head(url: str) -> Iterator[None]:
-    """Hold the head of the log, so that whatever is sent meanwhile waits, and then is written together."""
-    database = Database(url)
-    with database.write() as connection:
-        connection.sqlalchemy.execute(select(audit_log).with_for_update())
-        yield
-    database.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "replicas"])

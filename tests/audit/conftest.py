@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.audit.committer import Committer, SilentObserver
+from service.audit.committer import Committer
 from service.audit.log import Anchor, Head, Leaf, LogWriter, encoded, opened
 from service.audit.note import Signer
+from service.audit.outcome import SilentObserver
 from service.audit.tree import Tile
 from service.errors import CommitUnconfirmed, LogDamaged, StorageUnavailable
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from service.audit.committer import BATCH, Batch, Committer, NoRows, Receipt, SilentObserver
+from service.audit.committer import BATCH, Committer, NoRows
 from service.audit.entry import Entry
 from service.audit.log import LogWriter, Place
 from service.audit.note import open_checkpoint
+from service.audit.outcome import Batch, Receipt, SilentObserver
 from service.errors import (
     CommitUnconfirmed,
     Conflict,

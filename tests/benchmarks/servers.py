@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 import psycopg
 
-from service.store.engine import DURABILITY
+from service.store.postgresql import DURABILITY
 from tests.benchmarks.machine import ON_SERVER_CORE, Unmeasurable
 from tests.benchmarks.wrk import Target
 from tests.conftest import ROOT, Postgresql, clean_environment, migrate_to_head

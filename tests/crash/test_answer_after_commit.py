@@ -10,31 +10,22 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import select as sql_select
 from sqlalchemy import text
 
 from service.store.engine import Database
-from service.store.tables import audit_log
 from tests.crash.load import Notebook, post
+from tests.held_head import held_head
 
 Start = Callable[..., Any]
 
 RESET = struct.pack("ii", 1, 0)
 """The option of a socket whose closing throws the connection away (SO_LINGER, on, zero seconds)."""
-
-
-@contextmanager
-def held_head(database: Database) -> Iterator[None]:
-    """Hold the head of the log, as another writer would, until the block ends."""
-    with database.write() as connection:
-        connection.sqlalchemy.execute(sql_select(audit_log).with_for_update())
-        yield
 
 
 def until_it_waits(database: Database) -> None:
@@ -78,7 +69,7 @@ def test_no_byte_of_an_answer_leaves_before_commit(
     server = start_server(database_url)
     known_key(server)
     with ExitStack() as sockets:
-        with held_head(opened):
+        with held_head(database_url):
             connections = [sockets.enter_context(send(server, tb_request, f"k{number}")) for number in range(4)]
             until_it_waits(opened)
             assert select.select(connections, [], [], 0.5)[0] == []
@@ -93,7 +84,7 @@ def test_a_caller_who_leaves_during_commit_finds_the_score_again(
     server = start_server(database_url)
     known_key(server)
     notebook, keys = Notebook(), [f"k{number}" for number in range(4)]
-    with held_head(opened):
+    with held_head(database_url):
         connections = [send(server, tb_request, key) for key in keys]
         until_it_waits(opened)
         time.sleep(0.3)  # time for the server to read the others as well

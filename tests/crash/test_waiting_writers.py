@@ -5,28 +5,17 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from service.store.engine import Database
-from service.store.tables import audit_log
+from tests.held_head import held_head
 
 Start = Callable[..., Any]
-
-
-@contextmanager
-def held_head(url: str) -> Iterator[None]:
-    """Hold the head of the log, as another writer would, until the block ends."""
-    database = Database(url)
-    with database.write() as connection:
-        connection.sqlalchemy.execute(select(audit_log).with_for_update())
-        yield
-    database.close()
 
 
 def post(server: Any, request: dict[str, Any], key: str | None = None) -> Any:

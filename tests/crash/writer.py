@@ -16,10 +16,11 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from service.audit.committer import Committer, SilentObserver
+from service.audit.committer import Committer
 from service.audit.entry import Entry, commitment, timestamp
 from service.audit.log import LogWriter, Place
 from service.audit.note import Signer
+from service.audit.outcome import SilentObserver
 from service.store.audit_log import SqlLogStorage, SqlTransaction
 from service.store.engine import Database
 from service.store.scores import ScoreRow, insert_scores, link_scores

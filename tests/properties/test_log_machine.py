@@ -26,10 +26,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from sqlalchemy import select
 
-from service.audit.committer import Committer, SilentObserver
+from service.audit.committer import Committer
 from service.audit.entry import Entry, leaf_hash
 from service.audit.log import LogWriter, Place, encoded
 from service.audit.note import Signer
+from service.audit.outcome import SilentObserver
 from service.audit.tree import Frontier
 from service.domain.score_life import Erasure
 from service.errors import Conflict, NotFound, RowRefused, StorageUnavailable

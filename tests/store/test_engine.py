@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from service.errors import StorageUnavailable, UnsafeConfiguration
-from service.store.engine import IDLE_SECONDS, Database
+from service.store.engine import Database
+from service.store.postgresql import IDLE_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from service.audit.committer import Committer, SilentObserver
+from service.audit.committer import Committer
 from service.audit.log import LogWriter
 from service.audit.note import Signer
+from service.audit.outcome import SilentObserver
 from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.audit.committer import Receipt
+from service.audit.outcome import Receipt
 from service.errors import Conflict, StorageUnavailable
 from service.workflows.inbox import LoopInbox
 
