@@ -4,12 +4,15 @@ The rules:
 
 1. One thread per process writes what is recorded. `submit` hands over business rows and an entry, and answers with a
    future; the future is set after COMMIT has returned, never before. Whoever waits for it can tell the world.
-2. One transaction carries all the submissions that are waiting, at most `BATCH`. Nothing is waited for: the next batch
-   gathers while this one commits, so one caller waits no longer than before and sixty-four share one COMMIT.
+2. One transaction carries all the submissions that are waiting, at most `BATCH`; the next batch gathers while this one
+   commits, so sixty-four callers share one COMMIT. Who comes alone is not kept waiting. But callers who were answered
+   together come back together, and the first of them does not go alone: where less than half as many wait as the
+   transaction before carried, it waits `GATHER` seconds at most.
 3. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in.
 4. Rows and entries are one transaction, in this order:
-   insert the business rows; lock the head of the log; compare the registry generation; append the entries at
-   `seq = size` on, extend and sign the tree (`audit.log`); link the rows to (log_id, seq); COMMIT.
+   insert the business rows; lock the head of the log; compare the registry generation; leave out what was refused;
+   append the entries at `seq = size` on, extend and sign the tree (`audit.log`); link the rows to (log_id, seq);
+   COMMIT.
    The rows come before the lock, so that replicas wait for one another as briefly as possible.
 5. A submission may say under which registry generation its key and model were looked up. If the head has a newer one,
    the transaction is rolled back, the submission is given `RegistryChanged`, and the rest is written without it.
@@ -33,6 +36,7 @@ COMMIT failed, the head would still say 17, no row would exist, and both futures
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,7 +56,7 @@ from service.errors import (
 )
 
 from .entry import Entry
-from .log import Extension, Leaf, LogStorage, LogWriter, Place, Transaction, encoded
+from .log import Extension, Head, Leaf, LogStorage, LogWriter, Place, Transaction, encoded
 from .outcome import Batch, Inbox, Observer, Outcome, Receipt, ThreadInbox
 
 CAPACITY = 4096
@@ -64,6 +68,9 @@ BATCH = 512
 PATIENCE = 3.0
 """Seconds a submission may wait for its turn; less than one write waits for a lock, so one stuck write does not make
 those behind it stuck as well. Also how long an unknown outcome is asked after."""
+
+GATHER = 0.0005
+"""Seconds that a transaction waits for company, where less than half as many wait as the one before carried."""
 
 RECOVERY = 10.0
 """Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""
@@ -86,8 +93,9 @@ class Writer(Protocol[T_contra, R_contra]):
     """Whether these rows raise the registry generation; nothing follows such a submission in its transaction, so what
     was looked up before the change is compared with the generation after it."""
 
-    def insert(self, transaction: T_contra, rows: Sequence[R_contra]) -> Sequence[Exception | None]:
-        """Insert the rows; answer for each whether it was refused. A refused row must leave nothing behind."""
+    def insert(self, transaction: T_contra, rows: Sequence[R_contra]) -> Iterable[Exception | None]:
+        """Insert the rows; answer for each whether it was refused. A refused row must leave nothing behind. The answers
+        are gone through when the head is locked, so that a database may be asked for all of it at once."""
         ...
 
     def link(self, transaction: T_contra, rows: Sequence[R_contra], places: Sequence[Place]) -> None:
@@ -127,6 +135,10 @@ class _Submission(Generic[T]):
         return self.generation is not None and self.generation < generation
 
 
+_Answers = list[tuple[list[_Submission[T]], Iterable[Exception | None]]]
+"""Submissions of one writer, and what it answers for each."""
+
+
 class _StaleError(Exception):
     """Some of a batch were looked up under an older registry generation than the head's."""
 
@@ -146,6 +158,7 @@ class Committer(Generic[T]):
         capacity: int = CAPACITY,
         *,
         patience: float = PATIENCE,
+        gather: float = GATHER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._storage = storage
@@ -153,11 +166,16 @@ class Committer(Generic[T]):
         self._observer = observer
         self._capacity = capacity
         self._patience = patience
+        self._gather_seconds = gather
         self._clock = clock
         self._failed_at: float | None = None
-        self._queue: SimpleQueue[_Submission[T] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Submission[T]] | None] = SimpleQueue()
+        self._backlog: deque[_Submission[T]] = deque()
         self._gate = Lock()
         self._accepting = False
+        self._waiting = 0
+        self._carried = 0
+        self._ended = False
         self._settled: list[tuple[_Submission[T], Outcome]] = []
         self._thread = Thread(target=self._run, name="committer", daemon=True)
         self._threads = ThreadInbox()
@@ -191,17 +209,29 @@ class Committer(Generic[T]):
         gives a Receipt, or raises what the writer refused the rows with, `RegistryChanged`, or another `SystemFault`.
         """
         chosen = self._threads if inbox is None else inbox
-        # The gate keeps a late submission from landing behind the end mark, where nobody would ever answer it.
         with self._gate:
             if not self._accepting:
-                raise ShuttingDown("The service is not taking in requests.", "Send the request again soon.")
-            if self._queue.qsize() >= self._capacity:
-                refusal = Overloaded("Too many requests are waiting to be stored.", "Send the request again soon.")
-                self._observe(self._observer.failed, refusal)
-                raise refusal
-            future = chosen.future()
-            self._queue.put(_Submission(writer, rows, entry, generation, chosen, future, self._clock()))
+                raise _shutting_down()
+            full = self._waiting >= self._capacity
+            self._waiting += not full
+        if full:
+            refusal = Overloaded("Too many requests are waiting to be stored.", "Send the request again soon.")
+            self._observe(self._observer.failed, refusal)
+            raise refusal
+        future = chosen.future()
+        chosen.hand_over(_Submission(writer, rows, entry, generation, chosen, future, self._clock()), self._take)
         return future
+
+    def _take(self, submissions: list[_Submission[T]]) -> None:
+        # The gate keeps late submissions from landing behind the end mark, where nobody would ever answer them.
+        with self._gate:
+            accepting = self._accepting
+            if accepting:
+                self._queue.put(submissions)
+        if not accepting:
+            for one in submissions:
+                if one.inbox.begin(one.future):
+                    one.inbox.deliver([(one.future, _shutting_down())])
 
     def close(self) -> None:
         """Write what is waiting and end the thread. Closing again does nothing."""
@@ -221,18 +251,38 @@ class Committer(Generic[T]):
 
     def _gather(self) -> tuple[list[_Submission[T]], bool]:
         """The submissions that are waiting, at least one, and whether more may come."""
+        if not self._ended:
+            self._fetch()
         batch: list[_Submission[T]] = []
-        submission = self._queue.get()
-        while submission is not None:
+        before = len(self._backlog)
+        while self._backlog and len(batch) < BATCH:
+            submission = self._backlog.popleft()
             if submission.inbox.begin(submission.future):
                 batch.append(submission)
-                if len(batch) == BATCH or submission.writer.changes_registry:
-                    return batch, True
-            try:
-                submission = self._queue.get_nowait()
-            except Empty:
-                return batch, True
-        return batch, False
+                if submission.writer.changes_registry:
+                    break
+        self._carried = before - len(self._backlog)
+        with self._gate:
+            self._waiting -= self._carried
+        return batch, bool(self._backlog) or not self._ended
+
+    def _fetch(self) -> None:
+        """Move what waits to the backlog, at least one submission or the end mark."""
+        deadline = 0.0
+        try:
+            while not self._ended:
+                timeout = None
+                if self._backlog:
+                    deadline = deadline or self._clock() + self._gather_seconds
+                    few = len(self._backlog) < self._carried / 2
+                    timeout = max(0.0, deadline - self._clock()) if few else 0.0
+                handed = self._queue.get(timeout=timeout)
+                if handed is None:
+                    self._ended = True
+                else:
+                    self._backlog.extend(handed)
+        except Empty:
+            return
 
     def _write(self, batch: list[_Submission[T]]) -> None:
         """Write a batch; afterwards each of its submissions is settled."""
@@ -273,9 +323,13 @@ class Committer(Generic[T]):
         extension: Extension | None = None
         try:
             with self._storage.transaction() as transaction:
-                live, refused = self._insert(transaction, batch)
+                answers = self._insert(transaction, batch)
+                head = transaction.lock_head()
+                if any(one.is_older(head.generation) for one in batch):
+                    raise _StaleError(head.generation)
+                live, refused = _sorted_out(batch, answers)
                 if live:
-                    extension = self._extend(transaction, live)
+                    extension = self._extend(transaction, head, live)
         except CommitUnconfirmed as unconfirmed:
             if extension is None or not self._was_committed(extension, unconfirmed):
                 raise StorageUnavailable(unconfirmed.message, unconfirmed.remedy) from None
@@ -283,23 +337,11 @@ class Committer(Generic[T]):
         if extension is not None:
             self._keep(live, extension)
 
-    def _insert(
-        self, transaction: T, batch: list[_Submission[T]]
-    ) -> tuple[list[_Submission[T]], list[tuple[_Submission[T], Outcome]]]:
-        """Insert the rows of a batch; the submissions that go on, and those that were refused."""
-        refused: list[tuple[_Submission[T], Outcome]] = []
-        for writer, group in _grouped(batch):
-            answers = writer.insert(transaction, [one.rows for one in group])
-            refused += [(one, error) for one, error in zip(group, answers, strict=True) if error is not None]
-        if not refused:
-            return batch, refused
-        turned_away = {id(one) for one, _ in refused}
-        return [one for one in batch if id(one) not in turned_away], refused
+    def _insert(self, transaction: T, batch: list[_Submission[T]]) -> _Answers[T]:
+        """Insert the rows of a batch; what their writers answer."""
+        return [(group, writer.insert(transaction, [one.rows for one in group])) for writer, group in _grouped(batch)]
 
-    def _extend(self, transaction: T, live: list[_Submission[T]]) -> Extension:
-        head = transaction.lock_head()
-        if any(one.is_older(head.generation) for one in live):
-            raise _StaleError(head.generation)
+    def _extend(self, transaction: T, head: Head, live: list[_Submission[T]]) -> Extension:
         drafts = [one.leaf for one in live if one.leaf is not None]
         extension = self._log.extend(transaction, head, [one.entry for one in live], drafts)
         for one, place in zip(live, extension.places, strict=True):
@@ -358,6 +400,23 @@ class Committer(Generic[T]):
         # An observer that fails must not end the one thread that everybody waits for.
         with suppress(Exception):
             call(what)
+
+
+def _sorted_out(
+    batch: list[_Submission[T]], answers: _Answers[T]
+) -> tuple[list[_Submission[T]], list[tuple[_Submission[T], Outcome]]]:
+    """The submissions that go on, and those that were refused."""
+    refused: list[tuple[_Submission[T], Outcome]] = []
+    for group, answered in answers:
+        refused += [(one, error) for one, error in zip(group, answered, strict=True) if error is not None]
+    if not refused:
+        return batch, refused
+    turned_away = {id(one) for one, _ in refused}
+    return [one for one in batch if id(one) not in turned_away], refused
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("The service is not taking in requests.", "Send the request again soon.")
 
 
 def _grouped(batch: list[_Submission[T]]) -> list[tuple[Writer[T, Any], list[_Submission[T]]]]:

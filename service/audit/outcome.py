@@ -6,7 +6,7 @@ loop for all who wait there, instead of one for each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,11 +29,19 @@ class Receipt:
 Outcome = Receipt | BaseException
 
 
+Take = Callable[[list[Any]], None]
+"""Takes submissions, in their order; does not raise, and may be called from any thread."""
+
+
 class Inbox(Protocol):
     """Where outcomes are waited for: makes the futures and sets them, a batch at a time."""
 
     def future(self) -> Any:
         """A future that nobody has set yet."""
+        ...
+
+    def hand_over(self, submission: Any, take: Take) -> None:
+        """Give the submission of a new future to `take`, at once or a moment later together with others."""
         ...
 
     def begin(self, future: Any) -> bool:
@@ -51,6 +59,10 @@ class ThreadInbox:
     def future(self) -> Future[Receipt]:
         """A future of the standard library."""
         return Future()
+
+    def hand_over(self, submission: Any, take: Take) -> None:
+        """Give it to `take` at once."""
+        take([submission])
 
     def begin(self, future: Future[Receipt]) -> bool:
         """Whether it was not cancelled; from here on it cannot be."""

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any
 
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
-
 _HEADER = Struct("!iiIii").pack
 _LENGTH = Struct("!i").pack
 _NULL = _LENGTH(-1)
@@ -34,21 +31,6 @@ class PackedArray:
     """An array as it is sent."""
 
     data: bytes
-
-
-class PackedArrayDumper(Dumper):
-    """Hands the bytes on; the statement's cast (`?::text[]`) says which type they are."""
-
-    format = Format.BINARY
-
-    def dump(self, obj: PackedArray) -> bytes:
-        """The bytes."""
-        return obj.data
-
-
-def register(connection: Any) -> None:
-    """Teach a connection of the driver to send packed arrays."""
-    connection.adapters.register_dumper(PackedArray, PackedArrayDumper)
 
 
 def packed(kind: str, values: Iterable[Any]) -> PackedArray:

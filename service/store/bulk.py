@@ -7,13 +7,14 @@ order is the table's own, and the table stays the one place that knows it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects import postgresql
 
+from .arrays import packed
 from .engine import WriteConnection
 
 POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -35,19 +36,19 @@ def insert_unless(
     rows: Sequence[Sequence[Any]],
     conflict: str,
     parameters: Sequence[Any] = (),
-) -> int:
-    """As `insert_many`, with an ON CONFLICT clause and its parameters; how many rows were inserted or updated."""
+) -> Callable[[], int]:
+    """As `insert_many`, with an ON CONFLICT clause and its parameters; what to ask for how many rows were inserted or
+    updated, which waits for the answer."""
     if connection.embedded:
         statement = _insert(table) + _values(table) + conflict
         changed: int = connection.run_many(statement, [(*row, *parameters) for row in rows]).rowcount
-        return changed
+        return lambda: changed
     statement = _insert(table) + _unnested(table) + conflict + " RETURNING 1"
-    return len(connection.run(statement, [*_columns(table, rows), *parameters]).fetchall())
+    answer = connection.run(statement, [*_columns(table, rows), *parameters])
+    return lambda: len(answer.fetchall())
 
 
 def _columns(table: Table, rows: Sequence[Sequence[Any]]) -> list[Any]:
-    from .arrays import packed  # noqa: PLC0415 - imports the driver, which SQLite does not need
-
     return [packed(kind, column) for kind, column in zip(_types(table), zip(*rows, strict=True), strict=True)]
 
 

@@ -13,12 +13,11 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cache
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, CursorResult, Select, Table, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,6 +28,9 @@ from service.errors import CommitUnconfirmed, RowRefused, StorageUnavailable, Sy
 
 from . import postgresql as postgresql_server
 from . import sqlite as sqlite_file
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
 
 Columns = tuple[Any, ...]
 """Columns of a statement whose types are not tracked."""
@@ -50,12 +52,11 @@ class WriteConnection(ReadConnection):
     """A transaction that may write; it serves wherever a `ReadConnection` does.
 
     `run` and `run_many` go to the driver as they are, because building a statement costs more than executing it. On
-    PostgreSQL they are sent in a pipeline: the server's answer is waited for only where a row is
-    fetched, where SQLAlchemy takes over, and at COMMIT, which travels with the last of them.
+    PostgreSQL they are sent in a pipeline: the server's answer is waited for only where a row is fetched, where
+    SQLAlchemy takes over, and at COMMIT, which travels with the last of them.
     """
 
-    _pipeline: ExitStack = field(default_factory=ExitStack)
-    _piped: bool = False
+    _opened: Pipeline | None = None
 
     @property
     def embedded(self) -> bool:
@@ -63,16 +64,14 @@ class WriteConnection(ReadConnection):
         return self.sqlalchemy.dialect.name == "sqlite"
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
-        """Run a statement written with `?` marks; the driver's cursor."""
-        cursor = self._cursor()
-        cursor.execute(statement if self.embedded else _with_psycopg_marks(statement), parameters)
-        return cursor
+        """Run a statement written with `?` marks; something rows can be fetched from."""
+        if self.embedded:
+            return self._cursor().execute(statement, parameters)
+        return self._pipeline().run(statement, parameters)
 
     def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> Any:
-        """Run a statement written with `?` marks for every row; the driver's cursor."""
-        cursor = self._cursor()
-        cursor.executemany(statement if self.embedded else _with_psycopg_marks(statement), rows)
-        return cursor
+        """Run a statement written with `?` marks for every row, on SQLite; the driver's cursor."""
+        return self._cursor().executemany(statement, rows)
 
     def select(self, statement: Select[*Columns]) -> CursorResult[*Columns]:
         """Run a SELECT."""
@@ -97,27 +96,21 @@ class WriteConnection(ReadConnection):
 
     def leave_pipeline(self) -> None:
         """Wait for what was sent; raises the first error that came of it."""
-        if self._piped:
-            self._piped = False
-            self._pipeline.close()
+        if self._opened is not None:
+            self._opened.leave()
 
     def commit_pipeline(self) -> None:
         """Send COMMIT with what is on its way, and wait for all of it."""
-        if self._piped:
-            self.sqlalchemy.connection.commit()
-            self.leave_pipeline()
+        if self._opened is not None:
+            self._opened.commit()
 
     def _cursor(self) -> Any:
-        connection: Any = self.sqlalchemy.connection
-        if not self._piped and not self.embedded:
-            self._pipeline.enter_context(connection.driver_connection.pipeline())
-            self._piped = True
-        return connection.cursor()
+        return self.sqlalchemy.connection.cursor()
 
-
-@cache
-def _with_psycopg_marks(statement: str) -> str:
-    return statement.replace("?", "%b")
+    def _pipeline(self) -> Pipeline:
+        if self._opened is None:
+            self._opened = postgresql_server.pipeline_of(self.sqlalchemy)
+        return self._opened
 
 
 class Database:

@@ -7,7 +7,7 @@ does not exist; of two claims at once the database lets one win.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,21 +36,29 @@ _UNLESS_IN_FORCE = """
     WHERE idempotency.expires_at <= ?"""
 
 
-def claim(connection: WriteConnection, claims: Sequence[ClaimRow], now: datetime) -> set[bytes]:
-    """Claim keys for scores; the keys that were not won, because another claim is in force. An expired one is replaced.
+def claim(connection: WriteConnection, claims: Sequence[ClaimRow], now: datetime) -> Callable[[], set[bytes]]:
+    """Claim keys for scores. What is given back waits for the outcome, and gives the keys that were not won, because
+    another claim is in force; an expired one is replaced.
 
     On PostgreSQL this waits for a transaction that claims one of the keys at the same time, and then sees its outcome.
     The keys are claimed in order, so that two replicas that claim many at once never wait for each other.
     """
+    if not claims:
+        return set
     ordered = sorted(claims, key=lambda one: one.key_hmac)
     rows = [(one.key_hmac, one.body_hmac, one.score_id, one.expires_at) for one in ordered]
-    if insert_unless(connection, idempotency, rows, _UNLESS_IN_FORCE, (timestamp(now),)) == len(rows):
-        return set()
-    statement = select(idempotency.c.key_hmac, idempotency.c.score_id).where(
-        idempotency.c.key_hmac.in_([one.key_hmac for one in claims])
-    )
-    holders = {row.key_hmac: row.score_id for row in connection.select(statement)}
-    return {one.key_hmac for one in claims if holders.get(one.key_hmac) != one.score_id}
+    won = insert_unless(connection, idempotency, rows, _UNLESS_IN_FORCE, (timestamp(now),))
+
+    def lost() -> set[bytes]:
+        if won() == len(rows):
+            return set()
+        statement = select(idempotency.c.key_hmac, idempotency.c.score_id).where(
+            idempotency.c.key_hmac.in_([one.key_hmac for one in claims])
+        )
+        holders = {row.key_hmac: row.score_id for row in connection.select(statement)}
+        return {one.key_hmac for one in claims if holders.get(one.key_hmac) != one.score_id}
+
+    return lost
 
 
 def find(connection: ReadConnection, key_hmac: bytes, now: datetime) -> ClaimRow | None:

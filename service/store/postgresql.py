@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -10,6 +11,9 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from .limits import WAIT_SECONDS
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
 
 IDLE_SECONDS = 0.25
 """A connection that rested for longer is asked whether it is still there before it is used."""
@@ -25,6 +29,9 @@ LIBPQ = {
 """Connection parameters of PostgreSQL: without them a host that vanished is noticed after hours, and one stopped
 replica that holds the head of the log stops all others."""
 
+PREPARE_THRESHOLD = None
+"""The driver prepares nothing by itself: after a rollback it would deallocate what it and `pipeline` have prepared."""
+
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 """PostgreSQL settings without which a COMMIT that returned can be lost in a power cut."""
 
@@ -36,14 +43,11 @@ def postgresql_engine(url: URL) -> Engine:
         hide_parameters=True,
         isolation_level="READ COMMITTED",
         pool_timeout=WAIT_SECONDS,
-        connect_args=LIBPQ,
+        connect_args={**LIBPQ, "prepare_threshold": PREPARE_THRESHOLD},
     )
 
     def on_connect(connection: DBAPIConnection, _record: object) -> None:
         # Not through libpq's `options`: that would replace what the operator's URL says there.
-        from .arrays import register  # noqa: PLC0415 - imports the driver, which SQLite does not need
-
-        register(connection)
         cursor = connection.cursor()
         cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
         cursor.close()
@@ -72,3 +76,15 @@ def durability_problems(connection: Connection) -> tuple[str, ...]:
     """Why a COMMIT that returned could still be lost: one sentence per setting."""
     off = [name for name in DURABILITY if connection.exec_driver_sql(f"SHOW {name}").scalar_one() == "off"]
     return tuple(f"PostgreSQL runs with {name} = off: a power cut can lose acknowledged scores." for name in off)
+
+
+def pipeline_of(connection: Connection) -> Pipeline:
+    """The pipeline of a connection."""
+    from .pipeline import Pipeline  # noqa: PLC0415 - imports the driver, which SQLite does not need
+
+    kept: dict[str, Any] = connection.connection.info
+    if "pipeline" not in kept:
+        driver: Any = connection.connection.driver_connection
+        kept["pipeline"] = Pipeline(driver)
+    pipeline: Pipeline = kept["pipeline"]
+    return pipeline

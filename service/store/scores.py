@@ -14,7 +14,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, delete, select, true, tuple_
 
 from service.audit.entry import timestamp
 from service.errors import NotFound, ScoreSuperseded
@@ -101,6 +101,12 @@ def insert_scores(connection: WriteConnection, rows: Sequence[ScoreRow]) -> None
         _insert_amendment(connection, amended[score_id])
     if len(amended) < sum(row.supersedes is not None for row in rows):
         raise superseded()
+
+
+def take_back(connection: WriteConnection, score_ids: Sequence[str]) -> None:
+    """Delete scores that this transaction inserted."""
+    if score_ids:
+        connection.execute(delete(score).where(score.c.score_id.in_(score_ids)))
 
 
 def lock_scores(connection: WriteConnection, score_ids: Sequence[str]) -> set[str]:

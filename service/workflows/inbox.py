@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
-from service.audit.outcome import Outcome, Receipt
+from service.audit.outcome import Outcome, Receipt, Take
 from service.errors import StorageUnavailable
 
 PATIENCE_SECONDS = 12.0
@@ -18,6 +19,9 @@ PATIENCE_SECONDS = 12.0
 
 LOOK_SECONDS = 1.0
 """How often those who wait are looked after."""
+
+HANDFUL = 64
+"""So many submissions are handed over at once, whether more are on their way or not."""
 
 Waiting = asyncio.Future[Receipt]
 
@@ -31,6 +35,7 @@ class LoopInbox:
         self._look_seconds = look_seconds
         self._waiting: deque[tuple[Waiting, float]] = deque()
         self._watched = False
+        self._held: list[Any] = []
 
     def future(self) -> Waiting:
         """A future of the running event loop."""
@@ -41,6 +46,21 @@ class LoopInbox:
             self._watched = True
             loop.call_later(self._look_seconds, self._look_after, loop)
         return future
+
+    def hand_over(self, submission: Any, take: Take) -> None:
+        """Hold the submission for as long as each turn of the event loop brings another one, so that all the requests
+        that have arrived go into one transaction."""
+        self._held.append(submission)
+        if len(self._held) == 1:
+            asyncio.get_running_loop().call_soon(self._turn, take, 0)
+
+    def _turn(self, take: Take, before: int) -> None:
+        count = len(self._held)
+        if before < count < HANDFUL:
+            asyncio.get_running_loop().call_soon(self._turn, take, count)
+        else:
+            held, self._held = self._held, []
+            take(held)
 
     def begin(self, future: Waiting) -> bool:
         """Whether the request still waits."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from service.registry.active import ActiveModels, ModelVersion
 from service.store import idempotency as idempotency_store
 from service.store import scores
 from service.store.audit_log import SqlTransaction
+from service.store.engine import WriteConnection
 from service.store.idempotency import ClaimRow
 from service.store.retractions import Retraction
 from service.store.scores import ScoreRow, StoredScore
@@ -232,26 +233,39 @@ class _Rows:
     claim: ClaimRow | None
     now: datetime
 
+    def is_among(self, lost: set[bytes]) -> bool:
+        """Whether its claim is one of those."""
+        return self.claim is not None and self.claim.key_hmac in lost
+
 
 class StoreScores:
     """Writes scores and their idempotency claims, all of a batch at once."""
 
     changes_registry = False
 
-    def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Sequence[Exception | None]:
-        """Insert claims and scores; a claim that was not won refuses its score.
+    def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Iterator[Exception | None]:
+        """Insert claims and scores; a claim that was not won refuses its score, which is then taken back.
 
-        An amendment that comes too late raises instead, because its claim must not stay behind either.
+        An amendment that comes too late raises instead, because its claim must not stay behind either; so where there
+        is one, the outcome of the claims is waited for first.
         """
+        connection = transaction.connection
         # The claims come first everywhere, so that two replicas with one key wait for each other and never deadlock.
         claims = [one.claim for one in rows if one.claim is not None]
-        now = max(one.now for one in rows)
-        lost = idempotency_store.claim(transaction.connection, claims, now) if claims else set()
-        refused = [one.claim is not None and one.claim.key_hmac in lost for one in rows]
-        won = [one.score for one, lost_it in zip(rows, refused, strict=True) if not lost_it]
+        lost = idempotency_store.claim(connection, claims, max(one.now for one in rows))
+        amends = any(one.score.supersedes is not None for one in rows)
+        left_out = lost() if amends or connection.embedded else set()
         with pointing_at_replaces():
-            scores.insert_scores(transaction.connection, won)
-        return [IdempotencyLost(LOST, "Send the request again.") if lost_it else None for lost_it in refused]
+            scores.insert_scores(connection, [one.score for one in rows if not one.is_among(left_out)])
+        return self._answers(connection, rows, lost, left_out)
+
+    def _answers(
+        self, connection: WriteConnection, rows: Sequence[_Rows], lost: Callable[[], set[bytes]], left_out: set[bytes]
+    ) -> Iterator[Exception | None]:
+        refused = lost()
+        scores.take_back(connection, [one.score.score_id for one in rows if one.is_among(refused - left_out)])
+        for one in rows:
+            yield IdempotencyLost(LOST, "Send the request again.") if one.is_among(refused) else None
 
     def link(self, transaction: SqlTransaction, rows: Sequence[_Rows], places: Sequence[Place]) -> None:
         """Record which entries are about these scores; raises ScoreRetracted for an amendment that comes too late."""

@@ -15,7 +15,7 @@ from service.audit.committer import BATCH, Committer, NoRows
 from service.audit.entry import Entry
 from service.audit.log import LogWriter, Place
 from service.audit.note import open_checkpoint
-from service.audit.outcome import Batch, Receipt, SilentObserver
+from service.audit.outcome import Batch, Receipt, SilentObserver, Take, ThreadInbox
 from service.errors import (
     CommitUnconfirmed,
     Conflict,
@@ -157,6 +157,48 @@ def test_a_transaction_carries_no_more_than_a_batch(log: Any, committer: Committ
     held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(BATCH + 1)])
     assert log.transactions == 3
     assert log.state.head.size == BATCH + 3
+
+
+def test_who_comes_back_first_waits_for_company_and_who_comes_alone_does_not(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, SilentObserver(), gather=30.0)
+    committer.start()
+    committer.submit(STEPS, 0, ENTRY).result(10)
+    held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(8)])
+    assert log.transactions == 3
+    back = [committer.submit(STEPS, n, ENTRY) for n in range(4)]
+    assert [future.result(10).index for future in back] == [11, 12, 13, 14]
+    assert log.transactions == 4
+    committer.close()
+
+
+def test_company_that_does_not_come_is_not_waited_for(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, SilentObserver(), gather=0.01)
+    committer.start()
+    held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(8)])
+    assert committer.submit(STEPS, 0, ENTRY).result(10).index == 10
+    committer.close()
+
+
+class LateInbox(ThreadInbox):
+    """Hands nothing over before the test says so."""
+
+    def hand_over(self, submission: Any, take: Take) -> None:
+        self.late = lambda: take([submission])
+
+
+def test_what_is_handed_over_after_the_end_is_refused_and_not_forgotten(log: Any, writer: LogWriter) -> None:
+    committer, inbox = Committer(log, writer, SilentObserver()), LateInbox()
+    committer.start()
+    waiting = committer.submit(STEPS, 0, ENTRY, inbox=inbox)
+    hand_over_waiting = inbox.late
+    gone = committer.submit(STEPS, 0, ENTRY, inbox=inbox)
+    gone.cancel()
+    committer.close()
+    hand_over_waiting()
+    inbox.late()
+    assert isinstance(waiting.exception(10), ShuttingDown)
+    assert gone.cancelled()
+    assert log.state.head.size == 1
 
 
 @pytest.mark.parametrize("poison", [LookupError("a"), RowRefused("b"), Conflict("c")], ids=lambda e: type(e).__name__)

@@ -55,7 +55,7 @@ class Notebook:
     def wait_for(self, reached: Callable[[], bool]) -> None:
         """Wait until `reached` holds."""
         with self.changed:
-            assert self.changed.wait_for(reached, PATIENCE)
+            assert self.changed.wait_for(reached, PATIENCE), [refusal.text for refusal in self.refusals[-3:]]
 
     def wait_for_receipts(self, more: int) -> None:
         """Wait until `more` further scores were acknowledged."""

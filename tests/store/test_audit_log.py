@@ -103,8 +103,11 @@ def count(database: Database, table: str) -> int:
 
 
 def entries(database: Database) -> tuple[audit_log.EntryRow, ...]:
+    """The entries of the open log, which is not the first where another process lost the race to begin it."""
     with database.read() as connection:
-        return audit_log.list_entries(connection, log_id=1, start=0, limit=10_000)
+        opened = audit_log.find_open(connection)
+        assert opened is not None
+        return audit_log.list_entries(connection, log_id=opened.log_id, start=0, limit=10_000)
 
 
 def head(database: Database) -> Head | None:

@@ -21,7 +21,7 @@ KEY = b"k" * 32
 
 
 def claim(connection: WriteConnection, score_id: str, *, now: datetime = NOW, body: bytes = b"b" * 32) -> bool:
-    return idempotency.claim(connection, [ClaimRow(KEY, body, score_id, timestamp(now + DAY))], now) == set()
+    return idempotency.claim(connection, [ClaimRow(KEY, body, score_id, timestamp(now + DAY))], now)() == set()
 
 
 def find(database: Database, now: datetime = NOW) -> ClaimRow | None:
@@ -109,10 +109,10 @@ def test_of_many_claims_those_that_were_taken_are_named(database: Database, numb
     later = timestamp(NOW + DAY)
     with database.write() as connection:
         taken = [ClaimRow(keys[1], b"b" * 32, "first", later)]
-        assert idempotency.claim(connection, taken, NOW) == set()
+        assert idempotency.claim(connection, taken, NOW)() == set()
     with database.write() as connection:
         claims = [ClaimRow(key, b"b" * 32, f"second {n}", later) for n, key in enumerate(keys)]
-        assert idempotency.claim(connection, claims, NOW) == {keys[1]}
+        assert idempotency.claim(connection, claims, NOW)() == {keys[1]}
     with database.read() as connection:
         found = [idempotency.find(connection, key, NOW) for key in keys]
     assert [one.score_id for one in found if one] == ["second 0", "first", *(f"second {n}" for n in range(2, number))]

@@ -7,7 +7,7 @@ import pytest
 
 from service.audit.outcome import Receipt
 from service.errors import Conflict, StorageUnavailable
-from service.workflows.inbox import LoopInbox
+from service.workflows.inbox import HANDFUL, LoopInbox
 
 RECEIPT = Receipt(1, "exoscore/00", 1, datetime(2026, 3, 4, tzinfo=UTC), "note", 0)
 
@@ -26,6 +26,28 @@ def test_a_batch_is_delivered_from_another_thread_and_a_cancelled_caller_harms_n
     assert stored == RECEIPT
     assert isinstance(refused, Conflict)
     assert isinstance(gone, asyncio.CancelledError)
+
+
+def test_what_arrives_in_one_go_is_handed_over_in_one_go() -> None:
+    async def request(inbox: LoopInbox, number: int, taken: list[list[int]]) -> None:
+        for _ in range(number):  # the later ones arrive some turns of the loop later
+            await asyncio.sleep(0)
+        inbox.hand_over(number, taken.append)
+
+    async def run(count: int) -> list[list[int]]:
+        inbox, taken = LoopInbox(), list[list[int]]()
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(request(inbox, number, taken))
+        await asyncio.sleep(0.01)
+        inbox.hand_over(count, taken.append)
+        await asyncio.sleep(0.01)
+        return taken
+
+    assert asyncio.run(run(20)) == [list(range(20)), [20]]
+    many = asyncio.run(run(HANDFUL + 10))
+    assert [number for handed in many for number in handed] == list(range(HANDFUL + 11))
+    assert len(many[0]) == HANDFUL
 
 
 def test_a_caller_is_answered_although_the_database_is_silent() -> None:
