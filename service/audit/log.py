@@ -34,7 +34,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from service.errors import LogDamaged, LogForked, SigningKeyMismatch
 
@@ -83,16 +83,14 @@ class Anchor:
     recorded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One entry as it is stored: the 32 bytes of its leaf hash and the bytes that were hashed."""
 
     hash: bytes
     entry: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an entry stands and when it was recorded."""
 
     log_id: int

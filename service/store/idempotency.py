@@ -8,8 +8,8 @@ does not exist; of two claims at once the database lets one win.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import delete, select
 
@@ -20,9 +20,9 @@ from .engine import ReadConnection, WriteConnection
 from .tables import idempotency
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRow:
-    """One claim; the hashes have 32 bytes. `body_hmac` is None after the score was erased."""
+class ClaimRow(NamedTuple):
+    """One claim, a field for each column of the table, in its order. The hashes have 32 bytes; `body_hmac` is None
+    after the score was erased."""
 
     key_hmac: bytes
     body_hmac: bytes | None
@@ -46,11 +46,10 @@ def claim(connection: WriteConnection, claims: Sequence[ClaimRow], now: datetime
     if not claims:
         return set
     ordered = sorted(claims, key=lambda one: one.key_hmac)
-    rows = [(one.key_hmac, one.body_hmac, one.score_id, one.expires_at) for one in ordered]
-    won = insert_unless(connection, idempotency, rows, _UNLESS_IN_FORCE, (timestamp(now),))
+    won = insert_unless(connection, idempotency, ordered, _UNLESS_IN_FORCE, (timestamp(now),))
 
     def lost() -> set[bytes]:
-        if won() == len(rows):
+        if won() == len(ordered):
             return set()
         statement = select(idempotency.c.key_hmac, idempotency.c.score_id).where(
             idempotency.c.key_hmac.in_([one.key_hmac for one in claims])

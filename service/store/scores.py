@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, delete, select, true, tuple_
 
@@ -25,9 +24,8 @@ from .retractions import RETRACTION, Retraction, read_retraction, with_retractio
 from .tables import audit_log, score, score_log
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """One score as it is stored, field by column.
+class ScoreRow(NamedTuple):
+    """One score as it is stored: a field for each column of the table, in its order.
 
     `request` and `answer` are the bytes that the log entry commits to with `salt` (32 bytes); every other field can be
     recomputed from them. `value` and `category` are None where the status is `not_reportable`. `created_at` is
@@ -83,9 +81,8 @@ class ListedScore:
     retracted: Retraction | None
 
 
-COLUMNS = tuple(score.c[field.name] for field in fields(ScoreRow))
+COLUMNS = tuple(score.c[name] for name in ScoreRow._fields)
 WIDTH = len(COLUMNS)
-_values = attrgetter(*(column.name for column in score.columns))
 LATER = score.alias("later")
 PLACE = (score_log.c.log_id, score_log.c.seq)
 
@@ -93,7 +90,7 @@ PLACE = (score_log.c.log_id, score_log.c.seq)
 def insert_scores(connection: WriteConnection, rows: Sequence[ScoreRow]) -> None:
     """Insert scores. Raises NotFound where what one of them supersedes does not exist, or no longer, and
     ScoreSuperseded where another score has superseded it."""
-    insert_many(connection, score, [_values(row) for row in rows if row.supersedes is None])
+    insert_many(connection, score, [row for row in rows if row.supersedes is None])
     amended = {row.supersedes: row for row in rows if row.supersedes is not None}
     for score_id in sorted(amended):
         if not lock_scores(connection, [score_id]):
@@ -142,7 +139,7 @@ def superseded() -> ScoreSuperseded:
 def _insert_amendment(connection: WriteConnection, row: ScoreRow) -> None:
     statement = (
         connection.insert(score)
-        .values(_values(row))
+        .values(row)
         .on_conflict_do_nothing(index_elements=[score.c.supersedes])
         .returning(score.c.score_id)
     )

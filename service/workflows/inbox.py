@@ -33,7 +33,8 @@ class LoopInbox:
     def __init__(self, patience_seconds: float = PATIENCE_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:
         self._patience_seconds = patience_seconds
         self._look_seconds = look_seconds
-        self._waiting: deque[tuple[Waiting, float]] = deque()
+        self._made: list[Waiting] = []
+        self._waiting: deque[tuple[list[Waiting], float]] = deque()
         self._watched = False
         self._held: list[Any] = []
 
@@ -41,10 +42,9 @@ class LoopInbox:
         """A future of the running event loop."""
         loop = asyncio.get_running_loop()
         future: Waiting = loop.create_future()
-        self._waiting.append((future, loop.time() + self._patience_seconds))
-        if not self._watched:
-            self._watched = True
-            loop.call_later(self._look_seconds, self._look_after, loop)
+        self._made.append(future)
+        if len(self._made) == 1:
+            loop.call_soon(self._watch, loop)
         return future
 
     def hand_over(self, submission: Any, take: Take) -> None:
@@ -72,12 +72,20 @@ class LoopInbox:
         if not loop.is_closed():
             loop.call_soon_threadsafe(_settle, settled)
 
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        made, self._made = self._made, []
+        self._waiting.append((made, loop.time() + self._patience_seconds))
+        if not self._watched:
+            self._watched = True
+            loop.call_later(self._look_seconds, self._look_after, loop)
+
     def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        while self._waiting and (self._waiting[0][0].done() or self._waiting[0][1] <= now):
-            future, _ = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(too_slow())
+        while self._waiting and (self._waiting[0][1] <= now or all(future.done() for future in self._waiting[0][0])):
+            made, _ = self._waiting.popleft()
+            for future in made:
+                if not future.done():
+                    future.set_exception(too_slow())
         self._watched = bool(self._waiting)
         if self._watched:
             loop.call_later(self._look_seconds, self._look_after, loop)

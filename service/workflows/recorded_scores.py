@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import fields
 from typing import Any
 
 from service.audit.entry import SALT_BYTES, Entry, Prior, commitment
@@ -16,7 +15,7 @@ from service.store.scores import ScoreRow
 
 KINDS = frozenset({"score.reported", "score.withheld", "score.amended"})
 
-_COLUMNS = tuple(field.name for field in fields(ScoreRow))
+_COLUMNS = ScoreRow._fields
 
 
 def find_score_fault(entry: Entry, columns: tuple[Any, ...], superseded: Prior | None) -> str | None:

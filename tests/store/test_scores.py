@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +11,9 @@ from hypothesis import strategies as st
 
 from service.errors import NotFound, ScoreSuperseded, StorageUnavailable
 from service.store.engine import Database
+from service.store.idempotency import ClaimRow
 from service.store.scores import ListedScore, ScoreRow, find_score, find_superseded, insert_scores, list_scores
+from service.store.tables import idempotency, score
 
 AT = datetime(2026, 11, 23, 5, 51, 19, 123456, tzinfo=UTC)
 Make = Callable[..., ScoreRow]
@@ -22,6 +23,11 @@ Save = Callable[[ScoreRow], int]
 def listed(database: Database, **wanted: object) -> list[ListedScore]:
     with database.read() as connection:
         return list(list_scores(connection, **{"limit": 500, **wanted}))
+
+
+def test_a_row_has_the_columns_of_its_table_in_their_order() -> None:
+    assert ScoreRow._fields == tuple(score.columns.keys())
+    assert ClaimRow._fields == tuple(idempotency.columns.keys())
 
 
 def test_an_unknown_score_is_not_found(database: Database) -> None:
@@ -81,7 +87,7 @@ def test_the_same_id_twice_is_an_error_and_not_a_loss(database: Database, save: 
     row = make_row()
     save(row)
     with pytest.raises(StorageUnavailable), database.write() as connection:
-        insert_scores(connection, [replace(row, subject_id="another")])
+        insert_scores(connection, [row._replace(subject_id="another")])
     assert len(listed(database)) == 1
 
 
