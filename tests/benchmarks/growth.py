@@ -5,7 +5,7 @@ Rounds alternate between them, first the one, then the other. Memory is what the
 filled it, and after the rounds. Needs `wrk` and `taskset`.
 
     python -m tests.benchmarks growth [--kind pg sqlite] [--short N] [--long N] [--rounds N] [--seconds S]
-    python -m tests.benchmarks growth --ten-million      once, by reads of one score, on SQLite unless --kind says more
+    python -m tests.benchmarks growth --ten-million      once, entries without scores, on SQLite unless --kind says more
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import machine, wrk
-from tests.benchmarks.filling import How, fill, settle
-from tests.benchmarks.servers import PRODUCT, Databases, Server, serve
+from tests.benchmarks.filling import append, fill, settle
+from tests.benchmarks.servers import PRODUCT, Databases, Server, home_of, serve
 
 CONNECTIONS = (1, 16)
 AIM = 1.25
@@ -48,11 +48,11 @@ def main(arguments: Sequence[str] = ()) -> None:
         with tempfile.TemporaryDirectory(prefix="exoscore-growth-", dir=given.folder) as name, ExitStack() as stack:
             folder = Path(name)
             print(machine.describe(folder), flush=True)
-            pair = prepare(kind, folder, stack, short=given.short, long=given.long, how=given.how)
+            pair = prepare(kind, folder, stack, short=given.short, long=given.long, scores=given.scores)
             compare(pair, folder, rounds=given.rounds, seconds=given.seconds)
 
 
-def prepare(kind: str, folder: Path, stack: ExitStack, *, short: int, long: int, how: How) -> Pair:
+def prepare(kind: str, folder: Path, stack: ExitStack, *, short: int, long: int, scores: bool) -> Pair:
     """Both logs filled, their servers started afresh."""
     databases = Databases(folder, stack)
     found, memory = [], 0.0
@@ -60,10 +60,13 @@ def prepare(kind: str, folder: Path, stack: ExitStack, *, short: int, long: int,
         url = databases.make(kind, name, migrated=True)
         server = serve(name, folder, url)
         try:
-            print(f"  {PRODUCT[kind]}: {fill(server, entries, folder, how)} entries", flush=True)
+            size = fill(server, entries if scores else 1, folder)
             memory = machine.resident_mib(server.process.pid)
         finally:
             server.stop()
+        if not scores:
+            size = append(home_of(name, folder), url, entries)
+        print(f"  {PRODUCT[kind]}: {size} entries", flush=True)
         settle(server)
         again = serve(name, folder, url)
         stack.callback(again.stop)
@@ -102,11 +105,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--long", type=int, default=1_000_000, help="entries")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of one measurement")
-    parser.add_argument("--how", choices=("scores", "reads"), default="scores", help="what fills the logs")
     parser.add_argument("--folder", type=Path, help="where the databases are made; the temporary folder by default")
     parser.add_argument("--ten-million", action="store_true")
     given = parser.parse_args(arguments)
+    given.scores = not given.ten_million
     if given.ten_million:
-        given.long, given.how = 10_000_000, "reads"
+        given.long = 10_000_000
     given.kind = given.kind or (["sqlite"] if given.ten_million else list(PRODUCT))
     return given

@@ -91,10 +91,15 @@ def opened(name: str, folder: Path, databases: Databases, answer: Path | None = 
         server.stop()
 
 
+def home_of(name: str, folder: Path) -> Path:
+    """Where the product keeps its keys when it is served under this name from this folder."""
+    return folder / f"home-{name}"
+
+
 def serve(name: str, folder: Path, database_url: str) -> Server:
-    """The product on a migrated database, with the home `home-NAME` and the example request it prints. Served again
+    """The product on a migrated database, with a home of its name and the example request it prints. Served again
     from the same folder under the same name, it finds its keys."""
-    home = folder / f"home-{name}"
+    home = home_of(name, folder)
     environment = clean_environment(home) | {"EXOSCORE_DATABASE_URL": database_url}
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
     process, origin = _start(name, folder, command, environment)
