@@ -306,14 +306,18 @@ def command_here(*arguments: str, environment: dict[str, str]) -> subprocess.Com
 def only_settings_of(environment: dict[str, str]) -> Iterator[None]:
     """Give this process the `EXOSCORE_` variables of an environment, and no other ones."""
     before = dict(os.environ)
-    for name in [name for name in before if name.startswith("EXOSCORE_")]:
-        del os.environ[name]
-    os.environ.update({name: value for name, value in environment.items() if name.startswith("EXOSCORE_")})
+    give_settings(environment)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        give_settings(before)
+
+
+def give_settings(environment: dict[str, str]) -> None:
+    """Replace the settings in this process's environment, and leave all else in it alone."""
+    for name in [name for name in os.environ if name.startswith("EXOSCORE_")]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in environment.items() if name.startswith("EXOSCORE_")})
 
 
 @contextmanager
