@@ -1,20 +1,25 @@
 """Databases and servers for every test that needs them: real SQLite, real PostgreSQL, real `exoscore` processes.
 
 Each kind of database is migrated by Alembic once per session; every test gets copies of its own, removed when it ends.
-Servers are real processes that are spoken to over HTTP.
+Servers are real processes that are spoken to over HTTP. A command beside them runs as a process (`exoscore`) where the
+process matters, and in this one (`command_here`) where it is a means: nine tenths of a command's time are imports.
 """
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +29,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from service import cli
 from service.store import migrate
 from service.store.engine import Database
 
@@ -38,6 +44,14 @@ settings.load_profile("exoscore")
 
 ROOT = Path(__file__).parents[1]
 MIGRATIONS = ROOT / "migrations"
+
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4 * 1024**3
+"""Where folders may lie in memory, and how much has to be free there."""
+
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: without it each of them reads all certificate authorities."""
 
 
 class Backend(Protocol):
@@ -78,6 +92,19 @@ class Sqlite:
         shutil.rmtree(Path(url.removeprefix("sqlite:///")).parent, ignore_errors=True)
 
 
+@contextmanager
+def postgresql_folder() -> Iterator[Path]:
+    """A folder for the data of a PostgreSQL server, in memory where there is plenty.
+
+    The server does all it does for durability, and its settings are those of a disk; only that the machine loses power
+    cannot be tried there, and no test does. It is not one of pytest's folders: those are deleted when a few newer
+    sessions have begun elsewhere.
+    """
+    ample = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
+    with tempfile.TemporaryDirectory(prefix="exoscore-test-", dir=MEMORY if ample else None) as folder:
+        yield Path(folder)
+
+
 class Postgresql:
     """One server for the session, on a Unix socket only; the migrated databases are copies of a template."""
 
@@ -106,7 +133,7 @@ class Postgresql:
 
     def _create(self, template: str) -> str:
         name = f"test_{uuid.uuid4().hex}"
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return str(self._server.get_uri(name))
 
 
@@ -133,12 +160,9 @@ def sqlite_backend(tmp_path_factory: pytest.TempPathFactory) -> Sqlite:
 
 @pytest.fixture(scope="session")
 def postgresql_backend() -> Iterator[Postgresql]:
-    """The session's PostgreSQL server; it starts with the first test that needs it.
-
-    Its folder is not one of pytest's: those are deleted when a few newer sessions have begun elsewhere.
-    """
-    with tempfile.TemporaryDirectory(prefix="exoscore-test-") as folder:
-        server = Postgresql(Path(folder) / "data")
+    """The session's PostgreSQL server; it starts with the first test that needs it."""
+    with postgresql_folder() as folder:
+        server = Postgresql(folder / "data")
         yield server
         server.close()
 
@@ -230,9 +254,18 @@ class RunningServer:
 
     def client(self, key: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key or self.key}"}
-        return httpx.Client(base_url=self.origin, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.origin, headers=headers, timeout=30, verify=NO_TLS)
+
+    def stranger(self) -> httpx.Client:
+        """A client without a key."""
+        return httpx.Client(base_url=self.origin, timeout=30, verify=NO_TLS)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the server, in this process."""
+        return command_here(*arguments, environment=self.environment)
+
+    def command_apart(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the server, as a process of its own."""
         return exoscore(*arguments, environment=self.environment)
 
     def stop(self) -> int:
@@ -249,6 +282,56 @@ def exoscore(
     return subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **given
     )
+
+
+def command_here(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run one `exoscore` command in this process: the same function, given the same arguments and settings.
+
+    Not for `serve`, which would not end.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with only_settings_of(environment), logging_of_its_own(), redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = cli.main(arguments)
+        except SystemExit as ended:  # wrong usage
+            status = int(ended.code or 0)
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())
+    return subprocess.CompletedProcess(arguments, status, *texts)
+
+
+@contextmanager
+def only_settings_of(environment: dict[str, str]) -> Iterator[None]:
+    """Give this process the `EXOSCORE_` variables of an environment, and no other ones."""
+    before = dict(os.environ)
+    give_settings(environment)
+    try:
+        yield
+    finally:
+        give_settings(before)
+
+
+def give_settings(environment: dict[str, str]) -> None:
+    """Replace the settings in this process's environment, and leave all else in it alone."""
+    for name in [name for name in os.environ if name.startswith("EXOSCORE_")]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in environment.items() if name.startswith("EXOSCORE_")})
+
+
+@contextmanager
+def logging_of_its_own() -> Iterator[None]:
+    """Let a command set its logging up, and put pytest's back afterwards."""
+    root, ours = logging.getLogger(), logging.getLogger("exoscore")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    root.handlers[:] = []
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
 
 
 def launch(command: list[str], environment: dict[str, str], cwd: Path, key: str | None) -> RunningServer:

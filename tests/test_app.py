@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.audit.note import Signer
+from tests.conftest import command_here
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -30,13 +31,12 @@ def production(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 def test_production_without_an_approved_version_answers_503(
     start_server: Callable[..., Any],
-    run_exoscore: Run,
     production: dict[str, str],
     database_url: str,
     tb_request: dict[str, Any],
 ) -> None:
     where = production | {"EXOSCORE_DATABASE_URL": database_url}
-    made = run_exoscore(
+    made = command_here(
         "key", "create", "--name", "lims", "--scope", "scores:write", "models:read", "--json", environment=where
     )
     server = start_server(database_url, environment=where, key=json.loads(made.stdout)["key"])
@@ -113,7 +113,7 @@ def test_production_refuses_a_database_with_a_development_key(
     result = run_exoscore("serve", environment=where)
     assert result.returncode == 3
     (printed,) = re.findall(r"`exoscore (key revoke [0-9a-f]+)`", result.stdout)
-    assert run_exoscore(*printed.split(), environment=where).returncode == 0
+    assert command_here(*printed.split(), environment=where).returncode == 0
     with start_server(database_url, environment=where, key="none").client() as client:
         assert client.get("/health/ready").status_code == 200
 

@@ -1,4 +1,7 @@
-"""The `exoscore` command as people and programs run it: real processes, exit statuses, text and JSON."""
+"""The `exoscore` command as people and programs run it: exit statuses, text and JSON.
+
+Every command is run as a process of its own; what else is asked of some of them, in this one.
+"""
 
 import json
 import os
@@ -10,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import command_here
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -24,6 +29,12 @@ def exoscore(run_exoscore: Run, environment: dict[str, str]) -> Run:
     return run
 
 
+@pytest.fixture
+def here(environment: dict[str, str]) -> Run:
+    """Runs a command in this process."""
+    return lambda *arguments, **more: command_here(*arguments, environment=environment | more)
+
+
 def test_models_are_listed_for_people_and_for_programs(exoscore: Run) -> None:
     text = exoscore("model", "list")
     assert "tb-exosomal-mirna@1.0.0  approved  production" in text.stdout
@@ -34,25 +45,27 @@ def test_models_are_listed_for_people_and_for_programs(exoscore: Run) -> None:
     }
 
 
-def test_a_model_and_its_versions_are_shown(exoscore: Run) -> None:
+def test_a_model_and_its_versions_are_shown(exoscore: Run, here: Run) -> None:
     assert "alias production -> 1.0.0" in exoscore("model", "show", "tb-exosomal-mirna").stdout
     for reference in ("tb-exosomal-mirna@1.0.0", "tb-exosomal-mirna@production"):
-        shown = json.loads(exoscore("model", "show", reference, "--json").stdout)
+        shown = json.loads(here("model", "show", reference, "--json").stdout)
         assert shown["manifest"]["name"] == "tb-exosomal-mirna"
-    unknown = exoscore("model", "show", "nothing")
+    unknown = here("model", "show", "nothing")
     assert (unknown.returncode, "model_not_found" in unknown.stdout) == (1, True)
 
 
-def test_the_card_is_printed_in_three_forms(exoscore: Run) -> None:
+def test_the_card_is_printed_in_three_forms(exoscore: Run, here: Run) -> None:
     assert exoscore("model", "card", "tb-exosomal-mirna").stdout.startswith("# ")
-    assert "<html" in exoscore("model", "card", "tb-exosomal-mirna@1.0.0", "--format", "html").stdout
-    assert json.loads(exoscore("model", "card", "pgd-klkb1-inotrope", "--json").stdout)
+    assert "<html" in here("model", "card", "tb-exosomal-mirna@1.0.0", "--format", "html").stdout
+    assert json.loads(here("model", "card", "pgd-klkb1-inotrope", "--json").stdout)
 
 
-def test_verify_tells_a_sound_artifact_from_a_damaged_one(exoscore: Run, tmp_path: Path, artifacts: Path) -> None:
+def test_verify_tells_a_sound_artifact_from_a_damaged_one(
+    exoscore: Run, here: Run, tmp_path: Path, artifacts: Path
+) -> None:
     sound = artifacts / "tb-exosomal-mirna" / "1.0.0"
     assert "verified" in exoscore("model", "verify", str(sound)).stdout
-    assert json.loads(exoscore("model", "verify", str(sound), "--json").stdout)["verified"] is True
+    assert json.loads(here("model", "verify", str(sound), "--json").stdout)["verified"] is True
     damaged = tmp_path / "tb-exosomal-mirna" / "1.0.0"
     shutil.copytree(sound, damaged)
     golden = damaged / "golden.json"
@@ -107,18 +120,18 @@ def test_a_wrong_setting_exits_3(exoscore: Run) -> None:
     assert (result.returncode, "EXOSCORE_ENV" in result.stdout) == (3, True)
 
 
-def test_keys_are_created_listed_and_revoked(exoscore: Run, empty_database_url: str) -> None:
+def test_keys_are_created_listed_and_revoked(exoscore: Run, here: Run, empty_database_url: str) -> None:
     where = {"EXOSCORE_DATABASE_URL": empty_database_url}
-    assert exoscore("db", "upgrade", **where).returncode == 0
+    assert here("db", "upgrade", **where).returncode == 0
     made = json.loads(exoscore("key", "create", "--name", "lims", "--scope", "scores:write", "--json", **where).stdout)
     assert made["key"].startswith(f"exo_{made['id']}_")
     listed = exoscore("key", "list", "--json", **where).stdout
     assert made["key"] not in listed
     assert json.loads(listed)["items"][0]["scopes"] == ["scores:write"]
     assert "is revoked" in exoscore("key", "revoke", made["id"], **where).stdout
-    assert "revoked" in exoscore("key", "list", **where).stdout
-    assert exoscore("key", "revoke", made["id"], **where).returncode == 1
-    shown = exoscore("key", "create", "--name", "portal", "--scope", "scores:read", **where)
+    assert "revoked" in here("key", "list", **where).stdout
+    assert here("key", "revoke", made["id"], **where).returncode == 1
+    shown = here("key", "create", "--name", "portal", "--scope", "scores:read", **where)
     assert "shown only now" in shown.stdout
 
 
@@ -141,9 +154,9 @@ def test_a_home_that_cannot_be_used_exits_3(
     assert named in result.stdout + result.stderr
 
 
-def test_a_check_does_not_make_a_database(exoscore: Run, environment: dict[str, str]) -> None:
+def test_a_check_does_not_make_a_database(here: Run, environment: dict[str, str]) -> None:
     for command in (("db", "check"), ("key", "list")):
-        assert exoscore(*command).returncode == 3
+        assert here(*command).returncode == 3
     assert not Path(environment["EXOSCORE_HOME"]).exists()
 
 
@@ -164,21 +177,19 @@ def test_any_text_can_be_printed_on_any_terminal(exoscore: Run, tb_request: dict
     assert (result.returncode, json.loads(result.stdout)["subject"]["id"]) == (0, "é-患者")
 
 
-def test_a_key_with_wrong_name_and_scopes_names_both(exoscore: Run) -> None:
-    result = exoscore("key", "create", "--name", "  ", "--scope", "everything", "--json")
+def test_a_key_with_wrong_name_and_scopes_names_both(here: Run) -> None:
+    result = here("key", "create", "--name", "  ", "--scope", "everything", "--json")
     assert result.returncode == 1
     assert {item["code"] for item in json.loads(result.stdout)["errors"]} == {"unknown_scope", "invalid_name"}
 
 
-def test_the_schema_is_upgraded_and_checked(exoscore: Run, empty_database_url: str) -> None:
+def test_the_schema_is_upgraded_and_checked(exoscore: Run, here: Run, empty_database_url: str) -> None:
     where = {"EXOSCORE_DATABASE_URL": empty_database_url}
     embedded = empty_database_url.startswith("sqlite")
     # Nothing is there to look at on SQLite; PostgreSQL has a database without a schema.
-    assert exoscore("db", "check", **where).returncode == (
-        3 if embedded else 1
-    )  # no file, or a database without schema
+    assert here("db", "check", **where).returncode == (3 if embedded else 1)  # no file, or a database without schema
     assert "upgraded from nothing" in exoscore("db", "upgrade", **where).stdout
-    assert "nothing to do" in exoscore("db", "upgrade", **where).stdout
+    assert "nothing to do" in here("db", "upgrade", **where).stdout
     checked = exoscore("db", "check", "--json", **where)
     assert (checked.returncode, json.loads(checked.stdout)) == (0, {"current": True, "problems": []})
 

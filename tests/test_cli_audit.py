@@ -1,4 +1,7 @@
-"""`exoscore audit …` beside a running server, on a log that the service wrote: real processes, files and statuses."""
+"""`exoscore audit …` beside a running server, on a log that the service wrote: statuses, texts and files.
+
+Every command runs as a process of its own at least once on each database; what else is asked of it, in this one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.audit.independent import exported, grown, leaf, opened, proven, tree_root
-from tests.conftest import ROOT, clean_environment, end, launch
+from tests.conftest import ROOT, clean_environment, command_here, end, launch
 from tests.workflows.tampering import administrator
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -82,8 +85,16 @@ def scores(lived: Server) -> list[str]:
 
 @pytest.fixture
 def audit(lived: Server) -> Run:
+    """Runs an audit command in this process."""
+    return lambda *arguments: lived.command("audit", *arguments)
+
+
+@pytest.fixture
+def process(lived: Server) -> Run:
+    """Runs an audit command as a process of its own."""
+
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        done = lived.command("audit", *arguments)
+        done = lived.command_apart("audit", *arguments)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -95,18 +106,24 @@ def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return parsed
 
 
-def test_what_the_service_wrote_is_sound_to_the_last_column(audit: Run, scores: list[str]) -> None:
-    text = audit("verify", "--deep")
+def test_what_the_service_wrote_is_sound_to_the_last_column(process: Run, scores: list[str]) -> None:
+    text = process("verify", "--deep")
     assert (text.returncode, text.stderr) == (0, "")
     assert "sound" in text.stdout
-    found = document(audit("verify", "--deep", "--jobs", "2", "--json"))
+    found = document(process("verify", "--deep", "--jobs", "2", "--json"))
     assert found["sound"] is True
     assert (found["records"]["scores"], found["records"]["retractions"], found["records"]["keys"]) == (3, 1, 2)
     assert [log["state"] for log in found["logs"]] == ["open"]
 
 
+def test_a_process_of_its_own_says_the_same(audit: Run, process: Run, scores: list[str]) -> None:
+    for arguments in (("checkpoint",), ("prove", scores[0]), ("consistency", "2", "5"), ("prove", scores[3])):
+        here, there = audit(*arguments), process(*arguments)
+        assert (there.returncode, there.stdout, there.stderr) == (here.returncode, here.stdout, here.stderr)
+
+
 def test_checkpoint_proof_and_consistency_stand_on_their_own(
-    audit: Run, scores: list[str], lived: Server, tmp_path: Path
+    audit: Run, process: Run, scores: list[str], tmp_path: Path
 ) -> None:
     shown = document(audit("checkpoint", "--json"))
     key, note = shown["key"], audit("checkpoint").stdout
@@ -119,7 +136,7 @@ def test_checkpoint_proof_and_consistency_stand_on_their_own(
     assert document(audit("prove", score_id, "--json")) == {"proof": proof}
     consistency = document(audit("consistency", "2", "5", "--json"))
     folder = tmp_path / "export"
-    assert audit("export", str(folder)).returncode == 0
+    assert process("export", str(folder)).returncode == 0
     leaves = [leaf(entry) for entry in exported(folder)[1]]
     roots = tree_root(leaves[:2]), tree_root(leaves[:5])
     steps = [base64.b64decode(step) for step in consistency["hashes"]]
@@ -144,10 +161,10 @@ def test_a_proof_file_is_checked_without_the_database(
     assert audit("prove", scores[0], "--out", str(proof)).returncode == 0
     assert audit("export", str(tmp_path / "export")).returncode == 0
 
-    def check(file: Path, key: Path, *more: str) -> subprocess.CompletedProcess[str]:
-        return run_exoscore("audit", "check", str(file), "--key", str(key), *more, environment=environment)
+    def check(file: Path, key: Path, *more: str, run: Run = command_here) -> subprocess.CompletedProcess[str]:
+        return run("audit", "check", str(file), "--key", str(key), *more, environment=environment)
 
-    assert check(proof, key).returncode == 0
+    assert check(proof, key, run=run_exoscore).returncode == 0
     found = json.loads(check(proof, key, "--json").stdout)
     assert (found["proved"], found["entry"]["record"]) == (True, scores[0])
     proof.write_bytes(proof.read_bytes().replace(b"\nindex ", b"\nindex 1", 1))
@@ -201,10 +218,10 @@ def test_a_witness_is_held_against_the_log(audit: Run, scores: list[str], tmp_pa
 
 
 def test_an_empty_home_is_an_environment_that_failed(run_exoscore: Run, environment: dict[str, str]) -> None:
+    done = run_exoscore("audit", "verify", environment=environment)
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False)
     for command in (("verify",), ("checkpoint",), ("export", "x"), ("prove", "x")):
-        done = run_exoscore("audit", *command, environment=environment)
-        assert done.returncode == 3
-        assert "Traceback" not in done.stderr
+        assert command_here("audit", *command, environment=environment).returncode == 3
     assert not Path(environment["EXOSCORE_HOME"]).exists()
 
 
@@ -216,7 +233,7 @@ def test_a_reopened_log_and_the_one_it_follows_are_sound_together(
         before = client.post("/v1/scores", json=tb_request).json()["id"]
     server.stop()
     (server.home / "signing-key").unlink()
-    assert server.command("audit", "reopen", "--force").returncode == 0
+    assert server.command_apart("audit", "reopen", "--force").returncode == 0
     again = start_server(None)
     with again.client() as client:
         amendment = {"replaces": before, "reason": "other"}
@@ -231,11 +248,11 @@ def test_a_reopened_log_and_the_one_it_follows_are_sound_together(
     assert {exported(Path(item["folder"]))[0] for item in items} == {log["origin"] for log in found["logs"]}
 
 
-def test_the_first_break_is_named(audit: Run, scores: list[str], lived: Server) -> None:
+def test_the_first_break_is_named(audit: Run, process: Run, scores: list[str], lived: Server) -> None:
     admin = administrator(lived.environment["EXOSCORE_DATABASE_URL"])
     admin.run(f"UPDATE score SET value = 0.5 WHERE score_id = '{scores[0]}'")
     assert audit("verify").returncode == 0
-    deep = audit("verify", "--deep")
+    deep = process("verify", "--deep")
     assert deep.returncode == 1
     assert "Columns are not what the entry and the committed bytes say: value." in deep.stdout.splitlines()[0]
     admin.run("UPDATE audit_entry SET entry = leaf_hash WHERE seq = 2")

@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from service.audit.note import Checkpoint, Signer, parse_checkpoint, parse_note, split_notes
 from service.store.engine import Database
+from tests.conftest import command_here
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., Any]
@@ -90,11 +91,11 @@ def refused(run_exoscore: Run, environment: Environment) -> Callable[..., dict[s
 
 
 @pytest.fixture
-def reopen(run_exoscore: Run, environment: Environment) -> Callable[..., dict[str, Any]]:
+def reopen(environment: Environment) -> Callable[..., dict[str, Any]]:
     """A function that reopens the log of a database; what it said."""
 
     def run(**more: str) -> dict[str, Any]:
-        result = run_exoscore("audit", "reopen", "--json", environment=environment | more)
+        result = command_here("audit", "reopen", "--json", environment=environment | more)
         assert (result.returncode, result.stderr) == (0, ""), result.stdout + result.stderr
         said: dict[str, Any] = json.loads(result.stdout)
         return said
@@ -103,7 +104,7 @@ def reopen(run_exoscore: Run, environment: Environment) -> Callable[..., dict[st
 
 
 def test_a_restored_backup_is_refused_until_it_is_reopened(
-    score: Any, backup: Any, refused: Any, reopen: Any, run_exoscore: Run, environment: Environment, database_url: str
+    score: Any, backup: Any, refused: Any, reopen: Any, environment: Environment, database_url: str
 ) -> None:
     witness = score(database_url)
     assert stat.S_IMODE(witness.stat().st_mode) == 0o600
@@ -122,7 +123,7 @@ def test_a_restored_backup_is_refused_until_it_is_reopened(
     done = reopen(**restored)
     assert done["sealed"] == {"origin": before.origin, "size": before.size}
     assert (done["witnessed"], done["key_rotated"], len(done["found"])) == (True, False, 1)
-    again = run_exoscore("audit", "reopen", environment=environment | restored)
+    again = command_here("audit", "reopen", environment=environment | restored)
     assert (again.returncode, "nothing to repair" in again.stdout) == (1, True)
     score(restored["EXOSCORE_DATABASE_URL"])
     assert notes(witness)[-1].origin == done["opened"]["origin"]

@@ -163,7 +163,7 @@ def test_a_wrong_erasure_is_refused_without_echo(client: httpx.Client, body: byt
 def test_the_command_erases_beside_a_running_server(server: Server, client: httpx.Client, tb_request: Request) -> None:
     subject = f"PHI-{uuid.uuid4()}"
     made = [client.post("/v1/scores", json=of(tb_request, subject, "A-1", 0.5)).json()["id"] for _ in range(2)]
-    done = server.command("subject", "erase", subject, "--reason", "legal_order", "--json")
+    done = server.command_apart("subject", "erase", subject, "--reason", "legal_order", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(done.stdout)
     assert (answer["erased"], answer["purged"]) == (2, True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,25 +13,33 @@ import httpx
 import pytest
 
 from service.store.engine import Database
+from tests.conftest import ROOT, clean_environment, end, launch
 from tests.held_head import held_head
 
 Request = dict[str, Any]
-Start = Callable[..., Any]
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "replicas"])
-def servers(request: pytest.FixtureRequest, start_server: Start) -> Iterator[list[Any]]:
-    """One server on each kind of database, then two on one PostgreSQL database."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "replicas"])
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
+    """One server on each kind of database, then two on one PostgreSQL database; each test has a subject of its own."""
     kind = "sqlite" if request.param == "sqlite" else "postgresql"
     backend = request.getfixturevalue(f"{kind}_backend")
     url = backend.migrated()
-    started = [start_server(url)]
+    environment = clean_environment(tmp_path_factory.mktemp(request.param) / "home") | {"EXOSCORE_DATABASE_URL": url}
+    command = [sys.executable, "-m", "service.cli"]
+    started = [launch(command, environment, ROOT, None)]
     if request.param == "replicas":
-        started.append(start_server(url, key=started[0].key))
+        started.append(launch(command, environment, ROOT, started[0].key))
     yield started
     for server in started:
-        server.stop()
+        end(server)
     backend.remove(url)
+
+
+@pytest.fixture
+def tb_request(tb_request: Request) -> Request:
+    """The request of a subject whom no other test knows."""
+    return tb_request | {"subject": tb_request["subject"] | {"id": f"S-{uuid.uuid4()}"}}
 
 
 def url_of(servers: list[Any]) -> str:

@@ -41,19 +41,21 @@ NO_KEYS = {
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=[" ".join(route) for route in ROUTES])
 @pytest.mark.parametrize("headers", NO_KEYS.values(), ids=NO_KEYS.keys())
 def test_every_route_asks_for_a_key(server: Server, method: str, path: str, headers: dict[str, Any]) -> None:
-    response = httpx.request(method, server.origin + path, headers=headers)
+    with server.stranger() as client:
+        response = client.request(method, path, headers=headers)
     assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
 def test_exactly_health_and_the_description_are_open(server: Server) -> None:
-    paths = httpx.get(server.origin + "/openapi.json").json()["paths"]
-    for path, operations in paths.items():
-        for method in operations:
-            concrete = path.replace("{", "").replace("}", "")
-            status = httpx.request(method, server.origin + concrete).status_code
-            assert (status == 200) == path.startswith("/health/"), (method, path)
-    assert httpx.get(server.origin + "/docs").status_code == 200
+    with server.stranger() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+        for path, operations in paths.items():
+            for method in operations:
+                concrete = path.replace("{", "").replace("}", "")
+                status = client.request(method, concrete).status_code
+                assert (status == 200) == path.startswith("/health/"), (method, path)
+        assert client.get("/docs").status_code == 200
 
 
 BODIES = {"malformed": b"{", "oversized": b" " * 2_000_000, "valid": b"{}"}
@@ -62,7 +64,8 @@ BODIES = {"malformed": b"{", "oversized": b" " * 2_000_000, "valid": b"{}"}
 @pytest.mark.parametrize("path", ["/v1/scores", "/v1/scores/search", "/v1/scores/x/retraction", "/v1/erasures"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_nothing_of_a_body_is_told_without_a_key(server: Server, path: str, body: bytes) -> None:
-    response = httpx.post(server.origin + path, content=body, headers={"content-type": "application/json"})
+    with server.stranger() as client:
+        response = client.post(path, content=body, headers={"content-type": "application/json"})
     assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
 
 
@@ -135,7 +138,8 @@ def test_idempotency_keys_of_two_callers_do_not_meet(server: Server, tb_request:
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere/marker", 404), ("DELETE", "/v1/scores", 405)])
 def test_routing_errors_are_problems_too(server: Server, method: str, path: str, status: int) -> None:
-    response = httpx.request(method, server.origin + path)
+    with server.stranger() as client:
+        response = client.request(method, path)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert "marker" not in response.text

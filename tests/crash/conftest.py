@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 
 from service.store import migrate
 from service.store.engine import Database
+from tests.conftest import postgresql_folder
 
 with warnings.catch_warnings():
     # It warns where the session has no XDG_RUNTIME_DIR, and then does without.
@@ -58,8 +58,8 @@ class OwnPostgresql:
 
 @pytest.fixture
 def own_postgresql(migrations: Path) -> Iterator[OwnPostgresql]:
-    with tempfile.TemporaryDirectory(prefix="exoscore-test-") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+    with postgresql_folder() as folder:
+        server = get_server(folder / "data", cleanup_mode="delete")
         url = str(server.get_uri())
         database = Database(url)
         migrate.upgrade(database, migrations)
