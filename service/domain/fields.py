@@ -30,7 +30,9 @@ ABSENCES = ("not_detected", "not_tested", "insufficient")
 AMENDMENT_REASONS = ("measurement_corrected", "demographics_corrected", "specimen_corrected", "other")
 
 MODEL_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
-_MODEL = Text(MODEL_NAME + r"(?:@[0-9A-Za-z][0-9A-Za-z.+_-]*)?", "a model name, name@version or name@alias")
+_MODEL = Text(
+    MODEL_NAME + r"(?:@[0-9A-Za-z][0-9A-Za-z.+_-]*)?", "a model name, name@version or name@alias", recurring=True
+)
 IDENTIFIER = Text(
     r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
     "1 to 128 characters, not blank, without control characters",
@@ -133,6 +135,9 @@ REQUEST = Record(
         "allOf": [_needs("replaces", "reason"), _needs("reason", "replaces"), _needs("reason_text", "replaces")],
     },
 )
+
+REST = Record({name: expected for name, expected in REQUEST.fields.items() if name != "measurements"})
+"""A request without its measurements: what is left where a panel's own table has read those."""
 
 
 def request_schema() -> dict[str, Any]:

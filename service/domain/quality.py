@@ -236,4 +236,7 @@ def _substitutions(submission: Submission) -> list[Check]:
 
 def _worst(checks: list[Check]) -> Verdict:
     found = [check.verdict for check in checks]
-    return next((verdict for verdict in _ORDER if verdict in found), Verdict.NOT_ASSESSED)
+    for verdict in _ORDER:
+        if verdict in found:
+            return verdict
+    return Verdict.NOT_ASSESSED

@@ -11,6 +11,7 @@ numpy call costs more than the arithmetic of a whole row. Property tests hold bo
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -108,7 +109,7 @@ class LinearScorer:
         if len(row) != len(self.coefficients):
             raise ValueError(f"a row of {len(self.coefficients)} numbers is needed")
         used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
-        terms = tuple([value * weight for value, weight in zip(used, self.coefficients, strict=True)])
+        terms = tuple(map(operator.mul, used, self.coefficients))
         total = self.baseline
         for term in terms:
             total += term
