@@ -61,7 +61,8 @@ class Scored(NamedTuple):
         )
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Outcome:
     """A durable answer: its row's id, its stored bytes, its place in the log, and whether this call created it."""
 
     score_id: str
