@@ -11,6 +11,7 @@ from typing import Any
 
 from service.domain.measures import MEASURES
 from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text
+from service.domain.submission import Specimen, Subject
 from service.domain.units import COMPARATORS
 
 SEXES = ("female", "male", "other", "unknown")
@@ -52,7 +53,8 @@ SUBJECT = Record(
         # The oldest verified human age is 122 years; the bound catches ages sent in months or days.
         "age_years": Field(Number((0, 130)), required=True),
         "sex": Field(Choice(SEXES), required=True),
-    }
+    },
+    reads_as=Subject,
 )
 SPECIMEN = Record(
     {
@@ -65,7 +67,8 @@ SPECIMEN = Record(
         "processing_delay_minutes": Field(Number((0, 10_000_000))),
         "freeze_thaw_cycles": Field(Number((0, 1000), whole=True)),
         "volume_ul": Field(Number((0, 10_000_000))),
-    }
+    },
+    reads_as=Specimen,
 )
 MEASUREMENT = Record(
     {
