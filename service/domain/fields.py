@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain.measures import MEASURES
-from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text
+from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text, TypedRecord
 from service.domain.submission import Specimen, Subject
 from service.domain.units import COMPARATORS
 
@@ -47,7 +47,7 @@ _FREE_TEXT = Text(
     high=2000,
 )
 
-SUBJECT = Record(
+SUBJECT = TypedRecord(
     {
         "id": Field(IDENTIFIER, required=True),
         # The oldest verified human age is 122 years; the bound catches ages sent in months or days.
@@ -56,7 +56,7 @@ SUBJECT = Record(
     },
     reads_as=Subject,
 )
-SPECIMEN = Record(
+SPECIMEN = TypedRecord(
     {
         "id": Field(IDENTIFIER, required=True),
         "type": Field(Choice(SPECIMEN_TYPES), required=True),

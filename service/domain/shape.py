@@ -271,15 +271,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An object with exactly these fields; `rules` are further JSON Schema keywords that another check enforces.
-
-    It reads as a dict of what was sent or, where `reads_as` is given, as that named tuple of the same fields in the
-    same order, with None for what was not sent.
-    """
+    """An object with exactly these fields; `rules` are further JSON Schema keywords that another check enforces."""
 
     fields: Mapping[str, Field]
     rules: Mapping[str, Any] = field(default_factory=dict)
-    reads_as: type[NamedTuple] | None = None
     _checks: Mapping[str, Callable[[object], Any]] = field(init=False, repr=False, compare=False)
     _required: frozenset[str] = field(init=False, repr=False, compare=False)
 
@@ -289,25 +284,10 @@ class Record:
         required = frozenset(name for name, expected in self.fields.items() if expected.required)
         object.__setattr__(self, "_required", required)
 
-    def check(self, value: object) -> Any:
-        """What was sent; null counts as not sent."""
-        members = self._members(value)
-        if self.reads_as is None:
-            return self._check_as_dict(members)
-        if not members.keys() <= self._checks.keys():
-            raise self._unknown()
-        get, required = members.get, self._required
-        # No shape takes None, so a required field that is missing is refused by its own check.
-        return self.reads_as._make(
-            [
-                check(part) if (part := get(name)) is not None or name in required else None
-                for name, check in self._checks.items()
-            ]
-        )
-
-    def _check_as_dict(self, members: dict[str, Any]) -> dict[str, Any]:
+    def check(self, value: object) -> dict[str, Any]:
+        """What was sent, by field name; null counts as not sent."""
         checks, result = self._checks, {}
-        for name, part in members.items():
+        for name, part in self._members(value).items():
             check = checks.get(name)
             if check is None:
                 raise self._unknown()
@@ -317,8 +297,8 @@ class Record:
             raise _missing(name)
         return result
 
-    def read(self, value: object, pointer: str, found: Findings) -> Any:
-        """What was sent, each value read or INVALID; null counts as not sent."""
+    def read(self, value: object, pointer: str, found: Findings) -> dict[str, Any] | Invalid:
+        """What was sent, by field name; null counts as not sent."""
         try:
             members = self._members(value)
         except Wrong as wrong:
@@ -331,7 +311,7 @@ class Record:
                 result[name] = expected.shape.read(members[name], f"{pointer}/{name}", found)
             elif expected.required:
                 result[name] = found.note(f"{pointer}/{name}", _missing(name))
-        return result if self.reads_as is None else self.reads_as._make(map(result.get, self.fields))
+        return result
 
     def _members(self, value: object) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -353,6 +333,32 @@ class Record:
             "additionalProperties": False,
             **self.rules,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRecord(Record):
+    """A record that reads as a named tuple of the same fields in the same order, with None for what was not sent."""
+
+    reads_as: type[NamedTuple] = field(kw_only=True)
+
+    def check(self, value: object) -> Any:
+        """What was sent; null counts as not sent."""
+        members = self._members(value)
+        if not members.keys() <= self._checks.keys():
+            raise self._unknown()
+        get, required = members.get, self._required
+        # No shape takes None, so a required field that is missing is refused by its own check.
+        return self.reads_as._make(
+            [
+                check(part) if (part := get(name)) is not None or name in required else None
+                for name, check in self._checks.items()
+            ]
+        )
+
+    def read(self, value: object, pointer: str, found: Findings) -> Any:
+        """What was sent, each value read or INVALID; null counts as not sent."""
+        read = Record.read(self, value, pointer, found)
+        return read if read is INVALID else self.reads_as._make(map(read.get, self.fields))
 
 
 def _missing(name: str) -> Wrong:
