@@ -1,7 +1,7 @@
 """`exoscore audit …` beside a running server, on a log that the service wrote: statuses, texts and files.
 
-Every command runs as a process of its own at least once (`reopen` in test_witness.py); what else is asked of it, in this
-one.
+Every command runs as a process of its own at least once (`reopen` in test_witness.py); what else is asked of it, in
+this one.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ breaks cancellation and context.
 
 from __future__ import annotations
 
-import os
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.telemetry import log_request
+from service.workflows.random_bytes import random_block
 
 UNMATCHED = "unmatched"
 CLIENT_GONE = 499
@@ -31,14 +31,14 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        request_id = state["request_id"] = new_uuid4(os.urandom(16))
-        started, status = perf_counter(), 500
+        request_id = state["request_id"] = new_uuid4(random_block()[:16])
+        header = (b"x-request-id", request_id.encode())
+        started = perf_counter()
 
         async def observed(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                state["status"] = message["status"]
+                message["headers"] = [*message["headers"], header]
             await send(message)
 
         try:
@@ -52,7 +52,7 @@ class AccessLog:
                 request_id=request_id,
                 method=method if method.isalpha() and method.isascii() else "INVALID",
                 route=state.get("route") or getattr(scope.get("route"), "path", UNMATCHED),
-                status=status,
+                status=state.get("status", 500),
                 duration_ms=round((perf_counter() - started) * 1000, 3),
                 actor=state.get("actor"),
                 code=state.get("code"),
@@ -61,6 +61,6 @@ class AccessLog:
 
 def new_uuid4(random: bytes) -> str:
     """The text of the UUID version 4 (RFC 9562, section 5.4) made of 16 random bytes; the six fixed bits are set."""
-    text = random.hex()
+    pairs = random.hex("-", 2)
     variant = "89ab"[random[8] >> 6]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+    return f"{pairs[:4]}{pairs[5:15]}4{pairs[16:20]}{variant}{pairs[21:29]}{pairs[30:34]}{pairs[35:]}"

@@ -73,6 +73,12 @@ class Catalogue:
         """The analyte `text` names exactly and unambiguously, else None."""
         return self._by_text.get(text)
 
+    def texts(self, accession: str) -> list[str]:
+        """Every text that `find` resolves to this accession; raises as `get` does."""
+        analyte = self.get(accession)
+        texts = (accession, analyte.name if analyte.kind == MIRNA else f"UniProt:{accession}", analyte.symbol or "")
+        return [text for text in texts if self.find(text) is analyte]
+
     def get(self, accession: str) -> Analyte:
         """The analyte of a bare accession; `NotFound` if the catalogue does not hold it."""
         analyte = self._by_accession.get(accession)

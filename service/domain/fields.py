@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain.measures import MEASURES
-from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text
+from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text, TypedRecord
+from service.domain.submission import Specimen, Subject
 from service.domain.units import COMPARATORS
 
 SEXES = ("female", "male", "other", "unknown")
@@ -30,7 +31,9 @@ ABSENCES = ("not_detected", "not_tested", "insufficient")
 AMENDMENT_REASONS = ("measurement_corrected", "demographics_corrected", "specimen_corrected", "other")
 
 MODEL_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
-_MODEL = Text(MODEL_NAME + r"(?:@[0-9A-Za-z][0-9A-Za-z.+_-]*)?", "a model name, name@version or name@alias")
+_MODEL = Text(
+    MODEL_NAME + r"(?:@[0-9A-Za-z][0-9A-Za-z.+_-]*)?", "a model name, name@version or name@alias", recurring=True
+)
 IDENTIFIER = Text(
     r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
     "1 to 128 characters, not blank, without control characters",
@@ -44,15 +47,16 @@ _FREE_TEXT = Text(
     high=2000,
 )
 
-SUBJECT = Record(
+SUBJECT = TypedRecord(
     {
         "id": Field(IDENTIFIER, required=True),
         # The oldest verified human age is 122 years; the bound catches ages sent in months or days.
         "age_years": Field(Number((0, 130)), required=True),
         "sex": Field(Choice(SEXES), required=True),
-    }
+    },
+    reads_as=Subject,
 )
-SPECIMEN = Record(
+SPECIMEN = TypedRecord(
     {
         "id": Field(IDENTIFIER, required=True),
         "type": Field(Choice(SPECIMEN_TYPES), required=True),
@@ -63,7 +67,8 @@ SPECIMEN = Record(
         "processing_delay_minutes": Field(Number((0, 10_000_000))),
         "freeze_thaw_cycles": Field(Number((0, 1000), whole=True)),
         "volume_ul": Field(Number((0, 10_000_000))),
-    }
+    },
+    reads_as=Specimen,
 )
 MEASUREMENT = Record(
     {
@@ -133,6 +138,9 @@ REQUEST = Record(
         "allOf": [_needs("replaces", "reason"), _needs("reason", "replaces"), _needs("reason_text", "replaces")],
     },
 )
+
+REST = Record({name: expected for name, expected in REQUEST.fields.items() if name != "measurements"})
+"""A request without its measurements: what is left where a panel's own table has read those."""
 
 
 def request_schema() -> dict[str, Any]:

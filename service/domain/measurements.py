@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from service.domain.analytes import Analyte, catalogue
@@ -76,6 +77,40 @@ def check_unit(unit: str, pointer: str, found: Findings) -> bool:
     return True
 
 
+def find_plain_inputs(rows: object, panel: Panel) -> dict[str, PanelInput] | None:
+    """Inputs by accession where `rows`, as sent, are the usual ones: one for each analyte of the panel, with nothing to
+    convert, to decide or to say. None otherwise, be they right or wrong: `read_measurements` knows."""
+    if type(rows) is not list or not len(rows) == len(panel.analytes) > 0:
+        return None
+    plain, inputs = _plain_by_text(panel), {}
+    try:
+        for row in rows:
+            code, name, unit, low, high, nondetect_codes = plain[row["analyte"]]
+            value = row["value"]
+            if len(row) != len(_PLAIN) or type(value) is not float or row["unit"] != unit:
+                return None
+            if not low <= value <= high or value in nondetect_codes:
+                return None
+            inputs[code] = PanelInput("analyte", code, name, value, unit, value)
+    except (KeyError, TypeError):  # a field is missing, or something is not of the type it should be
+        return None
+    return inputs if len(inputs) == len(rows) else None
+
+
+_Plain = tuple[str, str, str, float, float, tuple[float, ...]]
+"""What the usual row is held against: accession, name, unit, measuring range, and codes that are no measurements."""
+
+
+@lru_cache(maxsize=256)
+def _plain_by_text(panel: Panel) -> dict[str, _Plain]:
+    """The analytes of a panel by every text that names them."""
+    return {
+        text: (one.accession, one.name, one.unit, *one.measuring_range, one.nondetect_codes)
+        for one in panel.analytes
+        for text in catalogue().texts(one.accession)
+    }
+
+
 def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Findings) -> dict[str, PanelInput]:
     """Inputs by accession for the measurements that are sound; a problem for each that is not, and for each missing.
 
@@ -98,7 +133,7 @@ def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Finding
                 _refuse_place(analyte.accession, index, first[analyte.accession], found)
         elif text is not INVALID:
             offered |= {candidate.accession for candidate in refuse_name(text, f"/measurements/{index}/analyte", found)}
-        result = _read_plain(row, expected) or _read_result(row, f"/measurements/{index}", expected, found)
+        result = _read_result(row, f"/measurements/{index}", expected, found)
         if result is not None:
             inputs[result.code] = result
     for accession, expected in wanted.items():
@@ -128,16 +163,6 @@ def _read_omitted(analyte: PanelAnalyte, inputs: dict[str, PanelInput], found: F
     result = _apply(_ABSENT, analyte, analyte.unit, "/measurements", found)
     if result is not None:
         inputs[analyte.accession] = result
-
-
-def _read_plain(row: dict[str, Any], analyte: PanelAnalyte | None) -> PanelInput | None:
-    """The input of the usual row, of which nothing has to be converted, decided or said; else None."""
-    if analyte is None or len(row) != len(_PLAIN) or row.get("unit") != analyte.unit:
-        return None
-    value = row.get("value")
-    if value is None or value is INVALID or not analyte.measures(value):
-        return None
-    return PanelInput("analyte", analyte.accession, analyte.name, value, analyte.unit, value)
 
 
 def _read_result(row: dict[str, Any], pointer: str, analyte: PanelAnalyte | None, found: Findings) -> PanelInput | None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from service.domain.analytes import MIRNA, catalogue
+from service.domain.analytes import catalogue
 from service.domain.fields import ANTICOAGULANTS, ISOLATION_METHODS, request_schema
 from service.domain.panel import Action, Panel, PanelAnalyte, PanelCovariate, Rule
 from service.domain.units import accepted_units, convert
@@ -55,7 +55,7 @@ def _tighten_specimen(specimen: dict[str, Any], panel: Panel) -> None:
 
 
 def _tighten_measurements(measurements: dict[str, Any], panel: Panel) -> None:
-    names = {analyte.accession: _names(analyte.accession) for analyte in panel.analytes}
+    names = {analyte.accession: catalogue().texts(analyte.accession) for analyte in panel.analytes}
     item = measurements["items"]
     item["properties"]["analyte"] = {"type": "string", "enum": [name for known in names.values() for name in known]}
     item["allOf"] = [
@@ -67,13 +67,6 @@ def _tighten_measurements(measurements: dict[str, Any], panel: Panel) -> None:
         _once("analyte", names[analyte.accession], required=analyte.required or analyte.absent.action is Action.REFUSE)
         for analyte in panel.analytes
     ]
-
-
-def _names(accession: str) -> list[str]:
-    """Every text the catalogue resolves to this accession."""
-    analyte = catalogue().get(accession)
-    texts = (accession, analyte.name if analyte.kind == MIRNA else f"UniProt:{accession}", analyte.symbol or "")
-    return [text for text in texts if catalogue().find(text) is analyte]
 
 
 def _is(name: str, values: list[str]) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from service.errors import Problem
 
@@ -111,6 +112,8 @@ class Text(Leaf):
 
     def check(self, value: object) -> str:
         """The string itself. A lone surrogate cannot be stored or hashed as UTF-8, so it is refused here."""
+        if type(value) is str and value.isascii() and self.low <= len(value) <= self.high and self._matches(value):
+            return value
         if not isinstance(value, str):
             raise Wrong("wrong_type", "The value is not a string.", f"Send {self.wanted}.")
         if not self.low <= len(value) <= self.high:
@@ -134,7 +137,7 @@ class Choice(Leaf):
 
     def check(self, value: object) -> str:
         """The string itself."""
-        if isinstance(value, str) and value in self.values:
+        if type(value) is str and value in self.values:
             return value
         remedy = f"Send one of: {', '.join(self.values)}."
         if not isinstance(value, str):
@@ -152,9 +155,16 @@ class Number(Leaf):
 
     bounds: tuple[float, float] | None = None
     whole: bool = False
+    _range: tuple[float, float] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_range", self.bounds or (-sys.float_info.max, sys.float_info.max))
 
     def check(self, value: object) -> float:
         """The nearest double (an int where `whole`)."""
+        low, high = self._range
+        if type(value) is (int if self.whole else float) and low <= value <= high:
+            return value
         number = value if type(value) is float else self._double(value)
         if not math.isfinite(number):
             raise Wrong("not_finite", "The value is not a finite number.", f"Send {self._kind}.")
@@ -204,7 +214,8 @@ class Instant(Leaf):
             raise Wrong("wrong_type", "The value is not a string.", remedy)
         if _IS_INSTANT(value):
             try:
-                return datetime.fromisoformat(value).astimezone(UTC)
+                instant = datetime.fromisoformat(value)
+                return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
             except (ValueError, OverflowError):
                 pass  # well-formed, but no such day, hour or offset: one answer for both
         if _LACKS_ZONE(value):
@@ -277,13 +288,13 @@ class Record:
         """What was sent, by field name; null counts as not sent."""
         checks, result = self._checks, {}
         for name, part in self._members(value).items():
-            if name not in checks:
+            check = checks.get(name)
+            if check is None:
                 raise self._unknown()
             if part is not None:
-                result[name] = checks[name](part)
-        for name in self._required:
-            if name not in result:
-                raise _missing(name)
+                result[name] = check(part)
+        for name in self._required - result.keys():
+            raise _missing(name)
         return result
 
     def read(self, value: object, pointer: str, found: Findings) -> dict[str, Any] | Invalid:
@@ -322,6 +333,32 @@ class Record:
             "additionalProperties": False,
             **self.rules,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRecord(Record):
+    """A record that reads as a named tuple of the same fields in the same order, with None for what was not sent."""
+
+    reads_as: type[NamedTuple] = field(kw_only=True)
+
+    def check(self, value: object) -> Any:
+        """What was sent; null counts as not sent."""
+        members = self._members(value)
+        if not members.keys() <= self._checks.keys():
+            raise self._unknown()
+        get, required = members.get, self._required
+        # No shape takes None, so a required field that is missing is refused by its own check.
+        return self.reads_as._make(
+            [
+                check(part) if (part := get(name)) is not None or name in required else None
+                for name, check in self._checks.items()
+            ]
+        )
+
+    def read(self, value: object, pointer: str, found: Findings) -> Any:
+        """What was sent, each value read or INVALID; null counts as not sent."""
+        read = Record.read(self, value, pointer, found)
+        return read if read is INVALID else self.reads_as._make(map(read.get, self.fields))
 
 
 def _missing(name: str) -> Wrong:

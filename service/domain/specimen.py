@@ -2,6 +2,9 @@
 
 Decoding errors are reported alone. Everything else, shape and meaning, is collected in one pass: the shapes of the
 field table first, then times, intended use, measurements, covariates and quality measures against the model's panel.
+
+Nearly every request is right and measures the whole panel in the panel's units. That one is read by a shorter way,
+which refuses nothing: whatever it cannot read at once, right or wrong, goes the collecting way from the start.
 """
 
 from __future__ import annotations
@@ -11,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.domain.decode import as_object, decode
-from service.domain.fields import REQUEST
+from service.domain.fields import REQUEST, REST
 from service.domain.inputs import read_covariates, read_quality
 from service.domain.intended_use import check_intended_use
-from service.domain.measurements import read_measurements
+from service.domain.measurements import find_plain_inputs, read_measurements
 from service.domain.panel import Panel
 from service.domain.shape import INVALID, Findings, Wrong
-from service.domain.submission import PanelInput, QualityMeasure, Specimen, Subject, Submission
+from service.domain.submission import PanelInput, QualityMeasure, Submission
 from service.errors import InputRejected, Problem
 
 # Clocks of laboratory systems differ; more than this is a wrong time, not a wrong clock.
@@ -35,25 +38,43 @@ def parse_document(document: object, *, find_panel: Callable[[str], Panel], now:
     `find_panel` gives the panel of a model reference. What it raises goes on: a `SystemFault` at once, an
     `InputRejected` in its own class, joined by whatever else is wrong. `now` is the aware time of receipt.
     """
+    known = as_object(document)
+    usual = _find_usual(known, find_panel, now)
+    return _collect(known, find_panel, now) if usual is None else usual
+
+
+def _find_usual(document: dict[str, Any], find_panel: Callable[[str], Panel], now: datetime) -> Submission | None:
+    """What `_collect` gives for the usual request; None for any other."""
+    rest = document.copy()
+    rows = rest.pop("measurements", None)
+    try:
+        read = REST.check(rest)
+        panel = find_panel(read["model"])
+    except (Wrong, InputRejected):
+        return None
+    analytes = find_plain_inputs(rows, panel)
+    if analytes is None:
+        return None
     found = Findings()
-    read = _read(as_object(document), found)
+    _check_rest(read, panel, now, found)
+    covariates, quality = _read_lists(read, panel, found)
+    return None if found.problems else _submission(read, panel, analytes | covariates, quality)
+
+
+def _collect(document: dict[str, Any], find_panel: Callable[[str], Panel], now: datetime) -> Submission:
+    """The submission in any request, or everything that is wrong with it."""
+    found = Findings()
+    read = _read(document, found)
     panel, refusal = _find_panel(read["model"], find_panel)
-    _check_amendment(read, found)
-    _check_times(read["specimen"], now, found)
-    if panel is not None:
-        check_intended_use(read, panel.intended_use, found)
+    _check_rest(read, panel, now, found)
     rows = read["measurements"]
     analytes = read_measurements(rows, panel, found) if rows is not INVALID else {}
-    rows = read.get("covariates", ())
-    covariates = read_covariates(rows, panel, found) if rows is not INVALID else {}
-    rows = read.get("quality", ())
-    quality = read_quality(rows, found) if rows is not INVALID else ()
+    covariates, quality = _read_lists(read, panel, found)
     if refusal is not None:
         raise _joined(refusal, found.problems)
     if found.problems or panel is None:
         raise _rejected(found.problems)
-    inputs = {**analytes, **covariates}
-    return _submission(read, panel, tuple(inputs[code] for code in panel.codes), quality)
+    return _submission(read, panel, analytes | covariates, quality)
 
 
 def _read(document: dict[str, Any], found: Findings) -> dict[str, Any]:
@@ -63,6 +84,22 @@ def _read(document: dict[str, Any], found: Findings) -> dict[str, Any]:
         read = REQUEST.read(document, "", found)
         assert read is not INVALID  # noqa: S101 - a dict was handed in
         return read
+
+
+def _check_rest(read: dict[str, Any], panel: Panel | None, now: datetime, found: Findings) -> None:
+    _check_amendment(read, found)
+    _check_times(read["specimen"], now, found)
+    if panel is not None:
+        check_intended_use(read, panel.intended_use, found)
+
+
+def _read_lists(
+    read: dict[str, Any], panel: Panel | None, found: Findings
+) -> tuple[dict[str, PanelInput], tuple[QualityMeasure, ...]]:
+    rows = read.get("covariates", ())
+    covariates = read_covariates(rows, panel, found) if rows is not INVALID else {}
+    rows = read.get("quality", ())
+    return covariates, read_quality(rows, found) if rows is not INVALID else ()
 
 
 def _find_panel(reference: Any, find_panel: Callable[[str], Panel]) -> tuple[Panel | None, InputRejected | None]:
@@ -101,30 +138,32 @@ def _check_amendment(read: dict[str, Any], found: Findings) -> None:
 def _check_times(specimen: Any, now: datetime, found: Findings) -> None:
     if specimen is INVALID:
         return
-    collected, received = specimen["collected_at"], specimen.get("received_at", INVALID)
+    collected, received = specimen.collected_at, specimen.received_at
     latest = now + CLOCK_SKEW
     for name, time in (("collected_at", collected), ("received_at", received)):
-        if time is not INVALID and time > latest:
+        if time is not INVALID and time is not None and time > latest:
             minutes = CLOCK_SKEW // timedelta(minutes=1)
             message = f"The time lies more than {minutes} minutes after the service's clock."
             found.add(f"/specimen/{name}", "time_in_future", message, "Check the time and its zone.")
-    if collected is not INVALID and received is not INVALID and received < collected:
+    if received is None or received is INVALID or collected is INVALID:
+        return
+    if received < collected:
         message = "The specimen was received before it was collected."
         found.add("/specimen/received_at", "received_before_collected", message, "Check both times and their zones.")
 
 
 def _submission(
-    read: dict[str, Any], panel: Panel, inputs: tuple[PanelInput, ...], quality: tuple[QualityMeasure, ...]
+    read: dict[str, Any], panel: Panel, inputs: dict[str, PanelInput], quality: tuple[QualityMeasure, ...]
 ) -> Submission:
     replaces = read.get("replaces")
     return Submission(
-        model=read["model"],
-        panel=panel,
-        subject=Subject(**read["subject"]),
-        specimen=Specimen(**read["specimen"]),
-        inputs=inputs,
-        quality=quality,
-        replaces=None if replaces is None else replaces.lower(),
-        reason=read.get("reason"),
-        reason_text=read.get("reason_text"),
+        read["model"],
+        panel,
+        read["subject"],
+        read["specimen"],
+        tuple(map(inputs.__getitem__, panel.codes)),
+        quality,
+        None if replaces is None else replaces.lower(),
+        read.get("reason"),
+        read.get("reason_text"),
     )

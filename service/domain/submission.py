@@ -76,4 +76,4 @@ class Submission(NamedTuple):
     @property
     def substitutions(self) -> int:
         """How many inputs a rule of the model supplied."""
-        return sum(item.substituted for item in self.inputs)
+        return [item.substituted for item in self.inputs].count(True)

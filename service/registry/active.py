@@ -6,7 +6,8 @@ answer. A version that failed to load is in the snapshot too, `rejected` and wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -47,6 +48,7 @@ class ActiveModels:
     versions: tuple[ModelVersion, ...]
     aliases: Mapping[str, Mapping[str, str]]
     _index: Mapping[tuple[str, str], ModelVersion] = field(init=False, repr=False, compare=False)
+    _in_force: dict[str, ModelVersion] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.versions, key=_order))
@@ -54,6 +56,10 @@ class ActiveModels:
         object.__setattr__(self, "versions", ordered)
         object.__setattr__(self, "aliases", MappingProxyType(frozen))
         object.__setattr__(self, "_index", MappingProxyType({(v.name, v.version): v for v in ordered}))
+        object.__setattr__(self, "_in_force", {})
+        for reference in self._references():
+            with suppress(ModelNotFound, NoActiveModel, VersionNotInForce):
+                self._in_force[reference] = self.resolve(reference)
 
     def names(self) -> tuple[str, ...]:
         """Every model name, in order, rejected versions included."""
@@ -81,6 +87,9 @@ class ActiveModels:
         alias or no version of any model is in force; VersionNotInForce, naming the state, for any other version that
         may not answer.
         """
+        found = self._in_force.get(reference)
+        if found is not None:
+            return found
         name, _, target = reference.partition("@")
         if not self.versions_of(name) or reference.endswith("@"):
             raise self._unknown(name)
@@ -92,6 +101,12 @@ class ActiveModels:
                 "Name an approved version, or the model alone for the version in production.",
             )
         return version
+
+    def _references(self) -> Iterator[str]:
+        """Every reference that may be answered for: requests name the same few again and again."""
+        yield from self.names()
+        yield from (f"{version.name}@{version.version}" for version in self.versions)
+        yield from (f"{name}@{alias}" for name, targets in self.aliases.items() for alias in targets)
 
     def _target(self, name: str, target: str) -> ModelVersion:
         exact = self.find(name, target)

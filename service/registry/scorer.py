@@ -11,6 +11,7 @@ numpy call costs more than the arithmetic of a whole row. Property tests hold bo
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -88,6 +89,7 @@ class LinearScorer:
         self.baseline = 0.0 if intercept is None else float(intercept) + 0.0
         self.link = link
         self._transforms = tuple(transforms) if transforms is not None else (identity,) * len(self.coefficients)
+        self._changes = any(transform is not identity for transform in self._transforms)
         if len(self._transforms) != len(self.coefficients):
             raise ValueError("one transform per coefficient is needed")
 
@@ -107,8 +109,10 @@ class LinearScorer:
         """As `Scorer.score_one`, bit for bit what `score` gives."""
         if len(row) != len(self.coefficients):
             raise ValueError(f"a row of {len(self.coefficients)} numbers is needed")
-        used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
-        terms = tuple([value * weight for value, weight in zip(used, self.coefficients, strict=True)])
+        used = tuple(row)
+        if self._changes:
+            used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
+        terms = tuple(map(operator.mul, used, self.coefficients))
         total = self.baseline
         for term in terms:
             total += term

@@ -3,6 +3,7 @@
 import pytest
 
 from service.domain.analytes import Analyte, Catalogue, catalogue
+from service.domain.fields import MEASUREMENT
 from service.errors import NotFound
 
 
@@ -121,3 +122,11 @@ def test_alias_joins_a_protein_of_the_same_folded_name() -> None:
     first = Analyte("P00001", "First", "AB-1", "protein")
     second = Analyte("P00002", "Second", "XYZ", "protein")
     assert Catalogue((first, second), {"AB1": "P00002"}).candidates("ab1") == (first, second)
+
+
+def test_every_text_that_names_an_analyte_may_be_sent() -> None:
+    name = MEASUREMENT.fields["analyte"].shape
+    for analyte in catalogue():
+        texts = catalogue().texts(analyte.accession)
+        assert analyte.accession in texts
+        assert [name.check(text) for text in texts] == texts

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain.example import example_request
 from service.domain.fields import REQUEST
+from service.domain.measurements import find_plain_inputs
 from service.domain.panel import Action, IntendedUse, Panel, PanelAnalyte, PanelCovariate, Rule
 from service.domain.panel_schema import panel_schema
 from service.domain.shape import Findings, Wrong
@@ -169,6 +170,27 @@ def test_the_first_check_and_the_collecting_one_agree(document: Any) -> None:
             REQUEST.check(document)
     else:
         assert REQUEST.check(document) == read
+
+
+def _with_a_null_in_each_row(document: Any) -> Any:
+    """The same request, spelt so that its measurements are not the usual ones."""
+    if not isinstance(document, dict) or not isinstance(document.get("measurements"), list):
+        return document
+    rows = [{"absent": None, **row} if isinstance(row, dict) else row for row in document["measurements"]]
+    return document | {"measurements": rows}
+
+
+@settings(deadline=None, max_examples=400)
+@given(mutated() | spelt_and_measured())
+def test_the_usual_request_and_its_unusual_spelling_are_answered_alike(document: Any) -> None:
+    rows = document.get("measurements") if isinstance(document, dict) else None
+    event(f"usual: {find_plain_inputs(rows, PANEL) is not None}")
+    answer, collected = _answer(document), _answer(_with_a_null_in_each_row(document))
+    if isinstance(answer, Submission):
+        assert repr(answer) == repr(collected)  # tells 1 from 1.0 and 0.0 from -0.0
+    else:
+        assert isinstance(collected, ServiceError)
+        assert (type(answer), _spoken(answer)) == (type(collected), _spoken(collected))
 
 
 @settings(deadline=None, max_examples=200)
