@@ -6,7 +6,6 @@ breaks cancellation and context.
 
 from __future__ import annotations
 
-import os
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.telemetry import log_request
+from service.workflows.random_bytes import random_block
 
 UNMATCHED = "unmatched"
 CLIENT_GONE = 499
@@ -31,7 +31,7 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        request_id = state["request_id"] = new_uuid4(os.urandom(16))
+        request_id = state["request_id"] = new_uuid4(random_block()[:16])
         started, status = perf_counter(), 500
 
         async def observed(message: Message) -> None:

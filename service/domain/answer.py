@@ -72,7 +72,8 @@ def encode_answer(answer: dict[str, Any]) -> bytes:
 
 def _score(score: Score) -> dict[str, Any]:
     numbers = (score.value, score.baseline, score.raw or 0.0, *score.used, *(score.terms or ()))
-    if not all(map(math.isfinite, numbers)):
+    # A finite sum has no other summands; one that is not may have overflowed.
+    if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
         raise ValueError("A score holds a number that is not finite.")
     category = score.category
     return {

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from service.audit.entry import timestamp
 from service.errors import (
@@ -40,8 +40,7 @@ class IdempotencyLost(Conflict):
     code = "idempotency_lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """One idempotent request: keyed hashes of its key and of its raw body."""
 
     key_hmac: bytes

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.audit.entry import Entry, commitment, timestamp
 from service.audit.log import Place
@@ -41,8 +41,7 @@ LARGE_BODY_BYTES = 32 * 1024
 """Larger bodies are read in a thread: thousands of wrong names take long enough to hold everybody else up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """A scored (or withheld) submission that is not stored yet."""
 
     submission: Submission

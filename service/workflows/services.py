@@ -6,7 +6,6 @@ Time and randomness come in here and nowhere else, so a test can hold them still
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
 from service.workflows.inbox import PATIENCE_SECONDS, LoopInbox, too_slow
 from service.workflows.key_cache import KeyCache
+from service.workflows.random_bytes import random_block
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,7 +40,7 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
 
 def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
     """A UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then 74 random bits."""
-    bits = secrets.randbits(74) if random_bits is None else random_bits
+    bits = int.from_bytes(random_block()) >> 182 if random_bits is None else random_bits
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
     value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & ((1 << 62) - 1)
     digits = f"{value:032x}"
@@ -62,7 +62,7 @@ class Services:
     site: str
     idempotency_ttl: timedelta
     clock: Callable[[], datetime] = utc_now
-    new_salt: Callable[[], bytes] = lambda: secrets.token_bytes(32)
+    new_salt: Callable[[], bytes] = random_block
     in_flight: set[bytes] = field(default_factory=set)
     keys: KeyCache = field(default_factory=KeyCache)
     inbox: LoopInbox = field(default_factory=LoopInbox)

@@ -190,6 +190,11 @@ def test_other_forms_of_a_time_are_refused(text: str) -> None:
         parse_timestamp(text)
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_timestamp_is_the_iso_form(at: datetime) -> None:
+    assert timestamp(at) == at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 @given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
 def test_timestamps_sort_as_times(one: datetime, other: datetime) -> None:
     assert (timestamp(one) < timestamp(other)) == (one < other)
