@@ -32,13 +32,13 @@ class AccessLog:
             return
         state = scope.setdefault("state", {})
         request_id = state["request_id"] = new_uuid4(random_block()[:16])
-        started, status = perf_counter(), 500
+        header = (b"x-request-id", request_id.encode())
+        started = perf_counter()
 
         async def observed(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                state["status"] = message["status"]
+                message["headers"] = [*message["headers"], header]
             await send(message)
 
         try:
@@ -52,7 +52,7 @@ class AccessLog:
                 request_id=request_id,
                 method=method if method.isalpha() and method.isascii() else "INVALID",
                 route=state.get("route") or getattr(scope.get("route"), "path", UNMATCHED),
-                status=status,
+                status=state.get("status", 500),
                 duration_ms=round((perf_counter() - started) * 1000, 3),
                 actor=state.get("actor"),
                 code=state.get("code"),

@@ -14,7 +14,7 @@ from service.api.problems import problem_response
 from service.errors import ServiceError
 from service.workflows import read_scores
 from service.workflows.keys import authenticate, recent_caller
-from service.workflows.score_specimen import Outcome, score_specimen
+from service.workflows.score_specimen import score_specimen
 from service.workflows.services import Services, in_thread
 
 PATH = "/v1/scores"
@@ -23,37 +23,32 @@ PATH = "/v1/scores"
 async def post_score(scope: Scope, receive: Receive, send: Send) -> None:
     """Score one specimen; the answer leaves after the score and its audit entry are durable."""
     scope["state"]["route"] = PATH
+    services: Services = scope["app"].state.services
     try:
-        outcome = await _score(scope, receive)
+        headers = headers_of(scope)
+        key = bearer_key(headers)
+        caller = await recent_caller(services, key)
+        scope["state"]["actor"] = caller.actor
+        caller.require("scores:write")
+        check_media_type(headers)
+        body = await read_body(headers, receive)
+        outcome = await score_specimen(services, caller, body, idempotency_key(scope))
+        if not outcome.created:
+            # Nothing was written under the head lock, so nobody has asked for the key again since it was cached.
+            await in_thread(authenticate, services, key)
     except ServiceError as error:
         await problem_response(scope, error)(scope, receive, send)
         return
     content = read_scores.render(
         outcome.answer, outcome.index, outcome.checkpoint, outcome.superseded_by, outcome.retracted
     )
-    headers = [
+    answered = [
         (b"location", f"{PATH}/{outcome.score_id}".encode()),
         (b"cache-control", b"no-store"),
         (b"content-length", str(len(content)).encode()),
         (b"content-type", b"application/json"),
     ]
     if not outcome.created:
-        headers.append((b"idempotent-replayed", b"true"))
-    await send({"type": "http.response.start", "status": 201 if outcome.created else 200, "headers": headers})
+        answered.append((b"idempotent-replayed", b"true"))
+    await send({"type": "http.response.start", "status": 201 if outcome.created else 200, "headers": answered})
     await send({"type": "http.response.body", "body": content})
-
-
-async def _score(scope: Scope, receive: Receive) -> Outcome:
-    services: Services = scope["app"].state.services
-    headers = headers_of(scope)
-    key = bearer_key(headers)
-    caller = await recent_caller(services, key)
-    scope["state"]["actor"] = caller.actor
-    caller.require("scores:write")
-    check_media_type(headers)
-    body = await read_body(headers, receive)
-    outcome = await score_specimen(services, caller, body, idempotency_key(scope))
-    if not outcome.created:
-        # Nothing was written under the head lock, so nobody has asked for the key again since it was cached.
-        await in_thread(authenticate, services, key)
-    return outcome

@@ -8,8 +8,6 @@ replicas the unique constraint decides, and the loser replays the winner's answe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -65,16 +63,21 @@ class Ticket(NamedTuple):
         return ClaimRow(self.key_hmac, self.body_hmac, score_id, timestamp(now + ttl))
 
 
-@contextmanager
-def running(in_flight: set[bytes], ticket: Ticket) -> Iterator[None]:
-    """Hold the ticket while its request runs in this process; raises RequestInProgress for a second one."""
-    if ticket.key_hmac in in_flight:
-        raise RequestInProgress("A request with this Idempotency-Key is still running.", "Wait for its answer.")
-    in_flight.add(ticket.key_hmac)
-    try:
-        yield
-    finally:
-        in_flight.discard(ticket.key_hmac)
+class Running:
+    """Holds the ticket while its request runs in this process; raises RequestInProgress for a second one."""
+
+    __slots__ = ("_in_flight", "_key_hmac")
+
+    def __init__(self, in_flight: set[bytes], ticket: Ticket) -> None:
+        self._in_flight, self._key_hmac = in_flight, ticket.key_hmac
+
+    def __enter__(self) -> None:
+        if self._key_hmac in self._in_flight:
+            raise RequestInProgress("A request with this Idempotency-Key is still running.", "Wait for its answer.")
+        self._in_flight.add(self._key_hmac)
+
+    def __exit__(self, *_: object) -> None:
+        self._in_flight.discard(self._key_hmac)
 
 
 async def forget_expired(services: Services, every_seconds: float) -> None:

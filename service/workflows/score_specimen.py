@@ -30,7 +30,7 @@ from service.store.idempotency import ClaimRow
 from service.store.retractions import Retraction
 from service.store.scores import ScoreRow, StoredScore
 from service.workflows.amend_score import find_prior, pointing_at_replaces, require_not_retracted
-from service.workflows.idempotency import IdempotencyLost, Ticket, running, stored_under
+from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stored_under
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew
 from service.workflows.services import Services, in_thread, new_uuid7
@@ -96,7 +96,7 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
     if idempotency_key is None:
         return await _score_and_store(services, caller, body, None)
     ticket = Ticket.issue(services.pepper, caller.key_id, "POST /v1/scores", idempotency_key, body)
-    with running(services.in_flight, ticket):
+    with Running(services.in_flight, ticket):
         try:
             return await _score_and_store(services, caller, body, ticket)
         except (InputRejected, NoActiveModel):

@@ -6,7 +6,7 @@ import pytest
 
 from service.errors import IdempotencyMismatch, InputRejected, RequestInProgress
 from service.store import idempotency as store
-from service.workflows.idempotency import Ticket, forget_expired, purge, running, stored_under
+from service.workflows.idempotency import Running, Ticket, forget_expired, purge, stored_under
 from service.workflows.services import Services
 
 PEPPER = b"p" * 32
@@ -39,10 +39,10 @@ def test_an_unusable_key_is_refused(header: str) -> None:
 
 def test_a_running_key_is_held_until_its_request_ends() -> None:
     in_flight: set[bytes] = set()
-    with running(in_flight, issue()):
-        with pytest.raises(RequestInProgress), running(in_flight, issue()):
+    with Running(in_flight, issue()):
+        with pytest.raises(RequestInProgress), Running(in_flight, issue()):
             raise AssertionError("two at once")
-        with running(in_flight, issue("other")):
+        with Running(in_flight, issue("other")):
             pass
     assert in_flight == set()
 
