@@ -61,6 +61,6 @@ class AccessLog:
 
 def new_uuid4(random: bytes) -> str:
     """The text of the UUID version 4 (RFC 9562, section 5.4) made of 16 random bytes; the six fixed bits are set."""
-    text = random.hex()
+    pairs = random.hex("-", 2)
     variant = "89ab"[random[8] >> 6]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+    return f"{pairs[:4]}{pairs[5:15]}4{pairs[16:20]}{variant}{pairs[21:29]}{pairs[30:34]}{pairs[35:]}"

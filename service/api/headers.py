@@ -7,6 +7,7 @@ framework.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
@@ -32,9 +33,7 @@ def bearer_key(headers: Headers) -> str | None:
 
 def check_media_type(headers: Headers) -> None:
     """Raise UnsupportedMediaType for anything but plain JSON in UTF-8."""
-    kind, _, parameters = _text(headers, b"content-type").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if kind.strip().lower() != JSON or charset not in ("", "charset=utf-8"):
+    if not _is_json(headers.get(b"content-type", b"")):
         raise UnsupportedMediaType("The body must be JSON in UTF-8.", f"Send Content-Type: {JSON}.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Compressed bodies are not read here.", "Send the body without Content-Encoding.")
@@ -66,6 +65,13 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
             raise _too_large()
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: bytes) -> bool:
+    kind, _, parameters = content_type.decode("latin-1").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    return kind.strip().lower() == JSON and charset in ("", "charset=utf-8")
 
 
 def _text(headers: Headers, name: bytes) -> str:

@@ -59,7 +59,7 @@ def stored_answer(
         "specimen": {"id": submission.specimen.id},
         "score": None if score is None else _score(score),
         "contributions": None if score is None else _contributions(submission.inputs, score),
-        "quality": {"verdict": quality.verdict, "checks": [_check(check) for check in quality.checks]},
+        "quality": {"verdict": quality.verdict, "checks": _checks(quality.checks)},
         "supersedes": submission.replaces,
         "created_at": created_at,
     }
@@ -71,9 +71,9 @@ def encode_answer(answer: dict[str, Any]) -> bytes:
 
 
 def _score(score: Score) -> dict[str, Any]:
-    numbers = (score.value, score.baseline, score.raw or 0.0, *score.used, *(score.terms or ()))
-    # A finite sum has no other summands; one that is not may have overflowed.
-    if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
+    total = score.value + score.baseline + (score.raw or 0.0) + sum(score.used) + sum(score.terms or ())
+    # A finite sum has finite summands; one that is not may only have overflowed.
+    if not math.isfinite(total) and not all(map(math.isfinite, _numbers(score))):
         raise ValueError("A score holds a number that is not finite.")
     category = score.category
     return {
@@ -95,6 +95,10 @@ def _score(score: Score) -> dict[str, Any]:
     }
 
 
+def _numbers(score: Score) -> tuple[float, ...]:
+    return (score.value, score.baseline, score.raw or 0.0, *score.used, *(score.terms or ()))
+
+
 def _contributions(inputs: tuple[PanelInput, ...], score: Score) -> list[dict[str, Any]] | None:
     """One object for each term: what was submitted (`value` is None where a rule supplied it), what was `used` after
     normalisation, and the `term`, on the link's scale."""
@@ -114,11 +118,8 @@ def _contributions(inputs: tuple[PanelInput, ...], score: Score) -> list[dict[st
     ]
 
 
-def _check(check: Check) -> dict[str, Any]:
-    return {
-        "code": check.code,
-        "verdict": check.verdict,
-        "observed": check.observed,
-        "limit": check.limit,
-        "source": check.source,
-    }
+def _checks(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
+    return [
+        {"code": code, "verdict": verdict, "observed": observed, "limit": limit, "source": source}
+        for code, verdict, observed, limit, source in checks
+    ]

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain.measures import MEASURES
-from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text
+from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text, TypedRecord
+from service.domain.submission import Specimen, Subject
 from service.domain.units import COMPARATORS
 
 SEXES = ("female", "male", "other", "unknown")
@@ -46,15 +47,16 @@ _FREE_TEXT = Text(
     high=2000,
 )
 
-SUBJECT = Record(
+SUBJECT = TypedRecord(
     {
         "id": Field(IDENTIFIER, required=True),
         # The oldest verified human age is 122 years; the bound catches ages sent in months or days.
         "age_years": Field(Number((0, 130)), required=True),
         "sex": Field(Choice(SEXES), required=True),
-    }
+    },
+    reads_as=Subject,
 )
-SPECIMEN = Record(
+SPECIMEN = TypedRecord(
     {
         "id": Field(IDENTIFIER, required=True),
         "type": Field(Choice(SPECIMEN_TYPES), required=True),
@@ -65,7 +67,8 @@ SPECIMEN = Record(
         "processing_delay_minutes": Field(Number((0, 10_000_000))),
         "freeze_thaw_cycles": Field(Number((0, 1000), whole=True)),
         "volume_ul": Field(Number((0, 10_000_000))),
-    }
+    },
+    reads_as=Specimen,
 )
 MEASUREMENT = Record(
     {

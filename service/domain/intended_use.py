@@ -21,12 +21,12 @@ def check_intended_use(document: dict[str, Any], use: IntendedUse, found: Findin
     """Notes every way in which the subject or the specimen lies outside `use`; values already refused are passed by."""
     subject, specimen = document["subject"], document["specimen"]
     if subject is not INVALID:
-        _check_age(subject["age_years"], use, found)
-        _check_listed("/subject/sex", "sex", subject["sex"], use.sexes, found)
+        _check_age(subject.age_years, use, found)
+        _check_listed("/subject/sex", "sex", subject.sex, use.sexes, found)
     if specimen is not INVALID:
-        _check_listed("/specimen/type", "specimen type", specimen["type"], use.specimen_types, found)
-        _check_detail("anticoagulant", specimen, use.anticoagulants, ANTICOAGULANTS, found)
-        _check_detail("isolation", specimen, use.isolation_methods, ISOLATION_METHODS, found)
+        _check_listed("/specimen/type", "specimen type", specimen.type, use.specimen_types, found)
+        _check_detail("anticoagulant", specimen.anticoagulant, use.anticoagulants, ANTICOAGULANTS, found)
+        _check_detail("isolation", specimen.isolation, use.isolation_methods, ISOLATION_METHODS, found)
 
 
 def _check_age(age: Any, use: IntendedUse, found: Findings) -> None:
@@ -44,11 +44,9 @@ def _check_listed(pointer: str, what: str, value: Any, accepted: tuple[str, ...]
     found.add(pointer, _OUTSIDE, message, f"Use a model made for this {what}.")
 
 
-def _check_detail(
-    name: str, specimen: dict[str, Any], accepted: tuple[str, ...], known: tuple[str, ...], found: Findings
-) -> None:
-    if name in specimen:
-        _check_listed(f"/specimen/{name}", name, specimen[name], accepted, found)
+def _check_detail(name: str, value: Any, accepted: tuple[str, ...], known: tuple[str, ...], found: Findings) -> None:
+    if value is not None:
+        _check_listed(f"/specimen/{name}", name, value, accepted, found)
     elif not all(word in accepted for word in known):
         message = f"The model does not accept every {name}, and none was named."
         remedy = f"Send the field {name}; the model accepts: {', '.join(accepted)}."

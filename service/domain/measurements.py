@@ -82,25 +82,33 @@ def find_plain_inputs(rows: object, panel: Panel) -> dict[str, PanelInput] | Non
     convert, to decide or to say. None otherwise, be they right or wrong: `read_measurements` knows."""
     if type(rows) is not list or not len(rows) == len(panel.analytes) > 0:
         return None
-    wanted, inputs = _wanted_by_text(panel), {}
+    plain, inputs = _plain_by_text(panel), {}
     try:
         for row in rows:
-            analyte, value = wanted[row["analyte"]], row["value"]
-            if len(row) != len(_PLAIN) or type(value) is not float or row["unit"] != analyte.unit:
+            code, name, unit, low, high, nondetect_codes = plain[row["analyte"]]
+            value = row["value"]
+            if len(row) != len(_PLAIN) or type(value) is not float or row["unit"] != unit:
                 return None
-            if not analyte.measures(value):
+            if not low <= value <= high or value in nondetect_codes:
                 return None
-            code = analyte.accession
-            inputs[code] = PanelInput("analyte", code, analyte.name, value, analyte.unit, value)
+            inputs[code] = PanelInput("analyte", code, name, value, unit, value)
     except (KeyError, TypeError):  # a field is missing, or something is not of the type it should be
         return None
     return inputs if len(inputs) == len(rows) else None
 
 
+_Plain = tuple[str, str, str, float, float, tuple[float, ...]]
+"""What the usual row is held against: accession, name, unit, measuring range, and codes that are no measurements."""
+
+
 @lru_cache(maxsize=256)
-def _wanted_by_text(panel: Panel) -> dict[str, PanelAnalyte]:
+def _plain_by_text(panel: Panel) -> dict[str, _Plain]:
     """The analytes of a panel by every text that names them."""
-    return {text: analyte for analyte in panel.analytes for text in catalogue().texts(analyte.accession)}
+    return {
+        text: (one.accession, one.name, one.unit, *one.measuring_range, one.nondetect_codes)
+        for one in panel.analytes
+        for text in catalogue().texts(one.accession)
+    }
 
 
 def read_measurements(rows: tuple[Any, ...], panel: Panel | None, found: Findings) -> dict[str, PanelInput]:

@@ -61,14 +61,16 @@ class PanelAnalyte:
     not_detected: Rule = REFUSE
     absent: Rule = REFUSE
 
+    @property
+    def measuring_range(self) -> tuple[float, float]:
+        """The bounds, both included, between which no rule has to decide on a number."""
+        low = self.low if self.loq is None else max(self.low, self.loq)
+        return low, self.high if self.upper_limit is None else min(self.high, self.upper_limit)
+
     def measures(self, value: float) -> bool:
         """Whether `value` is a plain number in range, which no rule has to decide on."""
-        return (
-            self.low <= value <= self.high
-            and (self.loq is None or value >= self.loq)
-            and (self.upper_limit is None or value <= self.upper_limit)
-            and value not in self.nondetect_codes
-        )
+        low, high = self.measuring_range
+        return low <= value <= high and value not in self.nondetect_codes
 
 
 @dataclass(frozen=True, slots=True)

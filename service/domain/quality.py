@@ -172,8 +172,7 @@ GATES: Mapping[str, Gate] = MappingProxyType({gate.code: gate for gate in _ALL})
 _ORDER = (Verdict.FAIL, Verdict.FLAG, Verdict.PASS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
+class _Planned(NamedTuple):
     """A gate of a panel, its limits, and its check where nothing can be observed."""
 
     gate: Gate
@@ -190,13 +189,13 @@ def assess(submission: Submission) -> Quality:
     """Every check of the submission's panel, in the panel's order, then substitutions and applicability."""
     checks: list[Check] = []
     withheld = False
-    for planned in _plan(submission.panel):
-        observed = planned.gate.observe(submission, planned.limits)
+    for gate, limits, unobserved in _plan(submission.panel):
+        observed = gate.observe(submission, limits)
         if observed is None:
-            checks.append(planned.unobserved)
-            withheld = withheld or planned.limits.required
+            checks.append(unobserved)
+            withheld = withheld or limits.required
         else:
-            checks.append(_check(planned.gate, planned.limits, observed))
+            checks.append(_check(gate, limits, observed))
     checks += _substitutions(submission)
     checks.append(_APPLICABILITY)
     return Quality(Verdict.FAIL if withheld else _worst(checks), tuple(checks))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from service.errors import Problem
 
@@ -333,6 +333,32 @@ class Record:
             "additionalProperties": False,
             **self.rules,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRecord(Record):
+    """A record that reads as a named tuple of the same fields in the same order, with None for what was not sent."""
+
+    reads_as: type[NamedTuple] = field(kw_only=True)
+
+    def check(self, value: object) -> Any:
+        """What was sent; null counts as not sent."""
+        members = self._members(value)
+        if not members.keys() <= self._checks.keys():
+            raise self._unknown()
+        get, required = members.get, self._required
+        # No shape takes None, so a required field that is missing is refused by its own check.
+        return self.reads_as._make(
+            [
+                check(part) if (part := get(name)) is not None or name in required else None
+                for name, check in self._checks.items()
+            ]
+        )
+
+    def read(self, value: object, pointer: str, found: Findings) -> Any:
+        """What was sent, each value read or INVALID; null counts as not sent."""
+        read = Record.read(self, value, pointer, found)
+        return read if read is INVALID else self.reads_as._make(map(read.get, self.fields))
 
 
 def _missing(name: str) -> Wrong:

@@ -20,7 +20,7 @@ from service.domain.intended_use import check_intended_use
 from service.domain.measurements import find_plain_inputs, read_measurements
 from service.domain.panel import Panel
 from service.domain.shape import INVALID, Findings, Wrong
-from service.domain.submission import PanelInput, QualityMeasure, Specimen, Subject, Submission
+from service.domain.submission import PanelInput, QualityMeasure, Submission
 from service.errors import InputRejected, Problem
 
 # Clocks of laboratory systems differ; more than this is a wrong time, not a wrong clock.
@@ -138,14 +138,16 @@ def _check_amendment(read: dict[str, Any], found: Findings) -> None:
 def _check_times(specimen: Any, now: datetime, found: Findings) -> None:
     if specimen is INVALID:
         return
-    collected, received = specimen["collected_at"], specimen.get("received_at", INVALID)
+    collected, received = specimen.collected_at, specimen.received_at
     latest = now + CLOCK_SKEW
     for name, time in (("collected_at", collected), ("received_at", received)):
-        if time is not INVALID and time > latest:
+        if time is not INVALID and time is not None and time > latest:
             minutes = CLOCK_SKEW // timedelta(minutes=1)
             message = f"The time lies more than {minutes} minutes after the service's clock."
             found.add(f"/specimen/{name}", "time_in_future", message, "Check the time and its zone.")
-    if collected is not INVALID and received is not INVALID and received < collected:
+    if received is None or received is INVALID or collected is INVALID:
+        return
+    if received < collected:
         message = "The specimen was received before it was collected."
         found.add("/specimen/received_at", "received_before_collected", message, "Check both times and their zones.")
 
@@ -155,13 +157,13 @@ def _submission(
 ) -> Submission:
     replaces = read.get("replaces")
     return Submission(
-        model=read["model"],
-        panel=panel,
-        subject=Subject(**read["subject"]),
-        specimen=Specimen(**read["specimen"]),
-        inputs=tuple(map(inputs.__getitem__, panel.codes)),
-        quality=quality,
-        replaces=None if replaces is None else replaces.lower(),
-        reason=read.get("reason"),
-        reason_text=read.get("reason_text"),
+        read["model"],
+        panel,
+        read["subject"],
+        read["specimen"],
+        tuple(map(inputs.__getitem__, panel.codes)),
+        quality,
+        None if replaces is None else replaces.lower(),
+        read.get("reason"),
+        read.get("reason_text"),
     )

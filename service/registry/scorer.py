@@ -89,6 +89,7 @@ class LinearScorer:
         self.baseline = 0.0 if intercept is None else float(intercept) + 0.0
         self.link = link
         self._transforms = tuple(transforms) if transforms is not None else (identity,) * len(self.coefficients)
+        self._changes = any(transform is not identity for transform in self._transforms)
         if len(self._transforms) != len(self.coefficients):
             raise ValueError("one transform per coefficient is needed")
 
@@ -108,7 +109,9 @@ class LinearScorer:
         """As `Scorer.score_one`, bit for bit what `score` gives."""
         if len(row) != len(self.coefficients):
             raise ValueError(f"a row of {len(self.coefficients)} numbers is needed")
-        used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
+        used = tuple(row)
+        if self._changes:
+            used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
         terms = tuple(map(operator.mul, used, self.coefficients))
         total = self.baseline
         for term in terms:

@@ -43,8 +43,8 @@ def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
     bits = int.from_bytes(random_block()) >> 182 if random_bits is None else random_bits
     milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
     value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & ((1 << 62) - 1)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    pairs = value.to_bytes(16).hex("-", 2)
+    return f"{pairs[:4]}{pairs[5:29]}{pairs[30:34]}{pairs[35:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,36 @@
 """Each shape reads what it should, names what is wrong, and its JSON Schema says the same."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema
 import pytest
 
-from service.domain.shape import INVALID, Choice, Field, Findings, Instant, ListOf, Number, Record, Shape, Text, Wrong
+from service.domain.shape import (
+    INVALID,
+    Choice,
+    Field,
+    Findings,
+    Instant,
+    ListOf,
+    Number,
+    Record,
+    Shape,
+    Text,
+    TypedRecord,
+    Wrong,
+)
 
 WORD = Text("[a-z]+", "lower-case letters", high=5)
+
+
+class Pair(NamedTuple):
+    word: str
+    count: int | None = None
+
+
 RECORD = Record({"word": Field(WORD, required=True), "count": Field(Number((0, 9), whole=True))})
+TYPED = TypedRecord(RECORD.fields, reads_as=Pair)
 
 
 def read(shape: Shape, value: object) -> tuple[Any, list[tuple[str, str]]]:
@@ -34,6 +55,8 @@ def read(shape: Shape, value: object) -> tuple[Any, list[tuple[str, str]]]:
         pytest.param(ListOf(WORD), ["a", "b"], ("a", "b"), id="list"),
         pytest.param(RECORD, {"word": "a", "count": 1}, {"word": "a", "count": 1}, id="record"),
         pytest.param(RECORD, {"word": "a", "count": None}, {"word": "a"}, id="null-is-not-sent"),
+        pytest.param(TYPED, {"count": 1, "word": "a"}, Pair("a", 1), id="typed-record"),
+        pytest.param(TYPED, {"word": "a", "count": None}, Pair("a"), id="typed-null-is-not-sent"),
         pytest.param(Instant(), "2026-01-20T08:00:00+02:00", datetime(2026, 1, 20, 6, tzinfo=UTC), id="instant-in-utc"),
         pytest.param(
             Instant(), "2026-01-20T08:00:00.25Z", datetime(2026, 1, 20, 8, 0, 0, 250000, tzinfo=UTC), id="fraction"
@@ -70,6 +93,10 @@ REFUSED = [
     pytest.param(RECORD, {}, "/word", "missing_field", id="record-missing"),
     pytest.param(RECORD, {"word": None}, "/word", "missing_field", id="record-null"),
     pytest.param(RECORD, {"word": "a", "more": 1}, "", "unknown_field", id="record-unknown"),
+    pytest.param(TYPED, [], "", "wrong_type", id="typed-as-list"),
+    pytest.param(TYPED, {"count": 1}, "/word", "missing_field", id="typed-missing"),
+    pytest.param(TYPED, {"word": None}, "/word", "missing_field", id="typed-null"),
+    pytest.param(TYPED, {"word": "a", "more": 1}, "", "unknown_field", id="typed-unknown"),
 ]
 
 
