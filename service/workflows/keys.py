@@ -6,11 +6,11 @@ says nothing about a guess. An absent, unknown, malformed and revoked key all an
 
 from __future__ import annotations
 
-import hmac
 import re
 import secrets
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from hashlib import sha256
 
 from service.audit.entry import Entry, canonical_json, commitment, timestamp
 from service.audit.log import Place
@@ -33,6 +33,7 @@ SCOPES = (
     "subjects:erase",
     "admin",
 )
+_BLOCK_BYTES = 64  # of SHA-256
 _KEY = re.compile(r"exo_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
 _NAME = re.compile(r"[ -~]{1,64}")
 
@@ -123,15 +124,17 @@ def list_keys(database: Database) -> tuple[KeyRow, ...]:
 
 def keyed_hash(pepper: bytes, purpose: str, data: bytes) -> bytes:
     """HMAC-SHA-256 of `data` under the pepper, 32 bytes; `purpose` keeps hashes of different kinds apart."""
-    hashed = _begun(pepper, purpose).copy()
-    hashed.update(data)
-    return hashed.digest()
+    inner, outer = _prefixes(pepper, purpose)
+    return sha256(outer + sha256(inner + data).digest()).digest()
 
 
 @lru_cache(maxsize=64)
-def _begun(pepper: bytes, purpose: str) -> hmac.HMAC:
-    """The hash after all that is the same for every piece of data of one kind."""
-    return hmac.new(pepper, f"exoscore/{purpose}/v1\0".encode(), "sha256")
+def _prefixes(pepper: bytes, purpose: str) -> tuple[bytes, bytes]:
+    """What the two hashes of an HMAC (RFC 2104, section 2) begin with, the purpose included: made once for each kind,
+    because the library's own calls cost twice as much as the hashing. A test holds this to them."""
+    key = (pepper if len(pepper) <= _BLOCK_BYTES else sha256(pepper).digest()).ljust(_BLOCK_BYTES, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in key) for pad in (0x36, 0x5C))
+    return inner + f"exoscore/{purpose}/v1\0".encode(), outer
 
 
 class InsertKeys:
