@@ -37,8 +37,9 @@ _MODEL = Text(
 IDENTIFIER = Text(
     r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*",
     "1 to 128 characters, not blank, without control characters",
+    printable=True,
 )
-_NAME = replace(IDENTIFIER, recurring=True)
+_NAME = replace(IDENTIFIER, recurring=True, printable=False)
 _UNIT = Text(IDENTIFIER.pattern, "a UCUM unit code", high=64, recurring=True)
 _UUID = Text(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "the id of a score, a UUID", high=36)
 _FREE_TEXT = Text(

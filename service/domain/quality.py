@@ -211,9 +211,10 @@ def _plan(panel: Panel) -> tuple[_Planned, ...]:
 
 
 def _check(gate: Gate, limits: GateLimits, observed: float) -> Check:
-    for verdict, limit in ((Verdict.FAIL, limits.fail), (Verdict.FLAG, limits.flag)):
-        if limit is not None and _beyond(observed, limit, gate.direction):
-            return Check(gate.code, verdict, observed, limit, limits.source)
+    if limits.fail is not None and _beyond(observed, limits.fail, gate.direction):
+        return Check(gate.code, Verdict.FAIL, observed, limits.fail, limits.source)
+    if limits.flag is not None and _beyond(observed, limits.flag, gate.direction):
+        return Check(gate.code, Verdict.FLAG, observed, limits.flag, limits.source)
     return Check(gate.code, Verdict.PASS, observed, _nearest(limits), limits.source)
 
 

@@ -96,7 +96,8 @@ class Leaf(ABC):
 class Text(Leaf):
     """A string of `low` to `high` characters that matches `pattern` as a whole; `wanted` says so in words.
 
-    A `recurring` one comes again and again, as names and units do, and is not matched anew each time.
+    A `recurring` one comes again and again, as names and units do, and is not matched anew each time. Where `printable`
+    is set, `pattern` takes every text of printable ASCII that is not blank, and such a one is not matched either.
     """
 
     pattern: str
@@ -104,6 +105,7 @@ class Text(Leaf):
     high: int = 128
     low: int = 1
     recurring: bool = False
+    printable: bool = False
     _matches: Callable[[str], object] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -112,8 +114,11 @@ class Text(Leaf):
 
     def check(self, value: object) -> str:
         """The string itself. A lone surrogate cannot be stored or hashed as UTF-8, so it is refused here."""
-        if type(value) is str and value.isascii() and self.low <= len(value) <= self.high and self._matches(value):
-            return value
+        if type(value) is str and value.isascii() and self.low <= len(value) <= self.high:
+            if self.printable and value.isprintable() and not value.isspace():
+                return value
+            if self._matches(value):
+                return value
         if not isinstance(value, str):
             raise Wrong("wrong_type", "The value is not a string.", f"Send {self.wanted}.")
         if not self.low <= len(value) <= self.high:
@@ -200,6 +205,7 @@ def _is_whole(text: str) -> bool:
 _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
 _ZONE = r"(?:Z|[+-][0-9]{2}:[0-5][0-9])"
 _IS_INSTANT = re.compile(_DATE_TIME + _ZONE).fullmatch
+_USUAL_LENGTH, _USUAL_SIGNS = len("2026-01-31T08:00:00Z"), "--T::Z"
 _LACKS_ZONE = re.compile(_DATE_TIME).fullmatch
 
 
@@ -212,7 +218,8 @@ class Instant(Leaf):
         remedy = "Send an RFC 3339 time with a zone, such as 2026-01-31T08:00:00Z."
         if not isinstance(value, str):
             raise Wrong("wrong_type", "The value is not a string.", remedy)
-        if _IS_INSTANT(value):
+        # The usual form is told by its signs alone: that digits stand between them is found out by reading it.
+        if (len(value) == _USUAL_LENGTH and value[4::3] == _USUAL_SIGNS) or _IS_INSTANT(value):
             try:
                 instant = datetime.fromisoformat(value)
                 return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

@@ -1,11 +1,16 @@
 """Each shape reads what it should, names what is wrong, and its JSON Schema says the same."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from service.domain.fields import IDENTIFIER
 from service.domain.shape import (
     INVALID,
     Choice,
@@ -31,6 +36,12 @@ class Pair(NamedTuple):
 
 RECORD = Record({"word": Field(WORD, required=True), "count": Field(Number((0, 9), whole=True))})
 TYPED = TypedRecord(RECORD.fields, reads_as=Pair)
+MATCHED = replace(IDENTIFIER, printable=False)
+
+
+def one_character_else(case: tuple[str, int, str]) -> str:
+    text, place, character = case
+    return text[:place] + character + text[place + 1 :]
 
 
 def read(shape: Shape, value: object) -> tuple[Any, list[tuple[str, str]]]:
@@ -133,3 +144,21 @@ def test_every_problem_of_a_record_is_found() -> None:
         ("/x/word", "missing_field"),
         ("/x/count", "out_of_range"),
     ]
+
+
+TIME_LIKE = st.from_regex(r"[-0-9TW:.+ ]{4}(?:-[-0-9W ]{2}){2}T[-0-9. +]{2}(?::[-0-9. +]{2}){2}Z", fullmatch=True)
+TIMES = st.datetimes().map(lambda at: at.isoformat(timespec="seconds") + "Z")
+
+
+@given(TIME_LIKE | TIMES | st.tuples(TIMES, st.integers(0, 19), st.characters()).map(one_character_else))
+def test_the_usual_form_of_a_time_is_the_pattern_s(text: str) -> None:
+    pattern = Instant().schema()["pattern"]
+    if re.fullmatch(pattern.removeprefix("^").removesuffix("$"), text) is None:
+        with pytest.raises(Wrong):
+            Instant().check(text)
+
+
+@given(st.text(st.characters(codec="ascii"), min_size=1, max_size=128) | st.text(min_size=1, max_size=128))
+def test_a_text_that_is_not_matched_would_match(text: str) -> None:
+    assert [one.printable for one in (IDENTIFIER, MATCHED)] == [True, False]
+    assert read(IDENTIFIER, text) == read(MATCHED, text)

@@ -1,12 +1,16 @@
 import asyncio
+import hmac
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.errors import IdempotencyMismatch, InputRejected, RequestInProgress
 from service.store import idempotency as store
 from service.workflows.idempotency import Running, Ticket, forget_expired, purge, stored_under
+from service.workflows.keys import keyed_hash
 from service.workflows.services import Services
 
 PEPPER = b"p" * 32
@@ -89,3 +93,9 @@ def test_the_purge_goes_on_while_the_database_is_away(services: Services, clock:
         connection.sqlalchemy.exec_driver_sql("ALTER TABLE away RENAME TO idempotency")
     asyncio.run(for_a_while(services, 0.2))
     assert purge(services) == 0
+
+
+@given(st.binary(max_size=130), st.sampled_from(["api-key", "idempotency-key"]), st.binary(max_size=200))
+def test_a_keyed_hash_is_an_hmac_under_the_pepper(pepper: bytes, purpose: str, data: bytes) -> None:
+    whole = f"exoscore/{purpose}/v1\0".encode() + data
+    assert keyed_hash(pepper, purpose, data) == hmac.digest(pepper, whole, "sha256")
