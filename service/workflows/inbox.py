@@ -20,8 +20,9 @@ PATIENCE_SECONDS = 12.0
 LOOK_SECONDS = 1.0
 """How often those who wait are looked after."""
 
-HANDFUL = 64
-"""So many submissions are handed over at once, whether more are on their way or not."""
+HANDFUL, HANDFUL_APART = 64, 8
+"""So many submissions are handed over at once, whether more are on their way or not: many to a database in this
+process, which reads no requests while it commits; fewer to one apart, which commits some while the next are read."""
 
 Waiting = asyncio.Future[Receipt]
 
@@ -30,7 +31,14 @@ class LoopInbox:
     """Futures of the running event loop; see `audit.outcome.Inbox`. Whoever has waited for `patience_seconds` gets
     StorageUnavailable: a caller is answered even where a database has stopped in the middle of a sentence."""
 
-    def __init__(self, patience_seconds: float = PATIENCE_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        handful: int = HANDFUL,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        self._handful = handful
         self._patience_seconds = patience_seconds
         self._look_seconds = look_seconds
         self._made: list[Waiting] = []
@@ -56,7 +64,7 @@ class LoopInbox:
 
     def _turn(self, take: Take, before: int) -> None:
         count = len(self._held)
-        if before < count < HANDFUL:
+        if before < count < self._handful:
             asyncio.get_running_loop().call_soon(self._turn, take, count)
         else:
             held, self._held = self._held, []
