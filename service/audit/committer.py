@@ -181,8 +181,6 @@ class Committer(Generic[T]):
         self._settled: list[tuple[_Submission[T], Outcome]] = []
         self._thread = Thread(target=self._run, name="committer", daemon=True)
         self._threads = ThreadInbox()
-        self.generation = 0
-        """The newest registry generation that a committed head showed."""
 
     def start(self) -> None:
         """Start the thread; once only."""
@@ -375,7 +373,6 @@ class Committer(Generic[T]):
         self._log.keep(extension)
         self._failed_at = None
         head = extension.head
-        self.generation = max(self.generation, head.generation)
         note = head.note or ""
         self._settled += [
             (one, Receipt(head.log_id, head.origin, place.seq, place.recorded_at, note, head.generation))
