@@ -68,8 +68,8 @@ BATCH = 512
 """Submissions that one transaction carries at most."""
 
 PATIENCE = 3.0
-"""Seconds a submission may wait for its turn; less than one write waits for a lock, so one stuck write does not make
-those behind it stuck as well. Also how long an unknown outcome is asked after."""
+"""Seconds a submission may wait for its turn; shorter than a write waits for its lock, so that one stuck write does not
+make those behind it stuck as well. Also how long an unknown outcome is asked after."""
 
 GATHER = 0.0005
 """Seconds that a transaction waits for company, where fewer than half as many wait as the one before carried."""
