@@ -24,7 +24,7 @@ test: $(VENV)/.dev ## the whole suite on SQLite and PostgreSQL, with the coverag
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --include='service/domain/*' --fail-under=100
+	$(BIN)/coverage report --include='service/domain/*,service/audit/*' --fail-under=100
 	$(BIN)/coverage report
 
 lint: $(VENV)/.dev ## style, types and import direction

@@ -202,7 +202,7 @@ class RegistryChanged(SystemFault):
 
 
 class Overloaded(SystemFault):
-    """The queue in front of the database is full; nothing was taken in."""
+    """The queue in front of the database is full, or the request waited too long in it; nothing was stored."""
 
     code = "overloaded"
     title = "Too many requests are waiting"

@@ -1,4 +1,4 @@
-"""The README's request, sent as printed, gives the README's answer; its refusal is the service's refusal."""
+"""What the README and the handbook print is so: the request and its answer, the refusal, commands, settings, links."""
 
 import json
 import re
@@ -6,7 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+import pytest
+
+from service.settings import PREFIX, Settings
+from tests.conftest import command_here
+
+README, HANDBOOK = (
+    (Path(__file__).parents[1] / name).read_text(encoding="utf-8") for name in ("README.md", "docs/operations.md")
+)
 BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, flags=re.S)]
 
 
@@ -40,6 +47,26 @@ def test_the_printed_refusal_is_what_comes_back(start_server: Callable[..., Any]
     printed = BLOCKS[1]
     printed.pop("instance")
     assert {name: problem[name] for name in printed} == printed
+
+
+def printed_commands() -> set[tuple[str, ...]]:
+    """The words that name a command, wherever one is printed; `model list | show` are two."""
+    found = set()
+    for printed in re.findall(r"(?:^|`)exoscore ((?:[a-z]+(?: \| )? ?)+)", README + HANDBOOK, flags=re.M):
+        first, *others = printed.split(" | ")
+        *group, name = first.split()
+        found |= {(*group, other.strip()) for other in (name, *others)}
+    return found
+
+
+@pytest.mark.parametrize("command", sorted(printed_commands()), ids=" ".join)
+def test_every_printed_command_exists(command: tuple[str, ...], environment: dict[str, str]) -> None:
+    assert command_here(*command, "--help", environment=environment).returncode == 0
+
+
+def test_every_setting_is_in_the_handbook() -> None:
+    described = re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \|", HANDBOOK, flags=re.M)
+    assert sorted(described) == sorted(name.upper() for name in Settings.model_fields)
 
 
 def test_every_linked_file_exists() -> None:

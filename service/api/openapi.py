@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from service import __version__
 from service.api.schemas import ErasureAnswer, ProblemDocument, RetractionAnswer, ScoreAnswer, ScorePage
 from service.domain.fields import request_schema
+from service.domain.query import query_parameters
 from service.domain.score_life import ERASURE, RETRACTION
 from service.domain.score_query import LIST, SEARCH
 
@@ -110,17 +111,13 @@ def _score_operation() -> dict[str, Any]:
 
 
 def _list_operation() -> dict[str, Any]:
-    parameters = [
-        {"name": name, "in": "query", "required": False, "schema": field.shape.schema()}
-        for name, field in LIST.fields.items()
-    ]
     return {
         "tags": ["scores"],
         "summary": "List scores",
         "description": "Scores in the order of the audit log, oldest first; no subject and no specimen. That they were "
         "read is recorded first.",
         "operationId": "list_scores",
-        "parameters": parameters,
+        "parameters": query_parameters(LIST),
         "responses": _page_responses(401, 403, 422, 503),
     }
 

@@ -17,6 +17,7 @@ from service.api.openapi import problems_of
 from service.api.schemas import ConsistencyProof, EntryPage
 from service.api.security import requires, services_of
 from service.domain import log_query
+from service.domain.query import query_parameters
 from service.domain.shape import Record
 from service.errors import NotFound
 from service.workflows import read_log
@@ -37,7 +38,7 @@ def _text(description: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _asks(table: Record) -> dict[str, Any]:
-    return {"parameters": log_query.query_parameters(table)}
+    return {"parameters": query_parameters(table)}
 
 
 QUERY_ERRORS = problems_of(401, 403, 404, 422, 503)

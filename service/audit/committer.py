@@ -6,9 +6,10 @@ The rules:
    future; the future is set after COMMIT has returned, never before. Whoever waits for it can tell the world.
 2. One transaction carries all the submissions that are waiting, at most `BATCH`; the next batch gathers while this one
    commits, so sixty-four callers share one COMMIT. Who comes alone is not kept waiting. But callers who were answered
-   together come back together, and the first of them does not go alone: where less than half as many wait as the
+   together come back together, and the first of them does not go alone: where fewer than half as many wait as the
    transaction before carried, it waits `GATHER` seconds at most.
-3. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in.
+3. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in. An
+   inbox may hand over a moment later; what comes only after `close` is refused through its future.
 4. Rows and entries are one transaction, in this order:
    insert the business rows; lock the head of the log; compare the registry generation; leave out what was refused;
    append the entries at `seq = size` on, extend and sign the tree (`audit.log`); link the rows to (log_id, seq);
@@ -21,7 +22,8 @@ The rules:
 7. If the outcome of a COMMIT is unknown, the head is locked and read again: behind its lock nothing can still be on
    its way. Where the batch's leaves are found, it was committed and the receipts are given; where they are not, nothing
    was stored; where the head cannot be read in time, the callers are told that the outcome is not known.
-8. A submission that was cancelled before its turn is left out; from its turn on it can no longer be cancelled.
+8. A submission that was cancelled before its turn is left out; whoever gives up later changes nothing in what is
+   stored.
 9. A submission whose turn comes only after `patience` seconds is refused unopened: its caller has given up, and a row
    stored behind a caller's back is one that a retry stores again.
 10. `close` takes nothing more in, writes what is waiting, and returns when the thread has ended.
@@ -66,11 +68,11 @@ BATCH = 512
 """Submissions that one transaction carries at most."""
 
 PATIENCE = 3.0
-"""Seconds a submission may wait for its turn; less than one write waits for a lock, so one stuck write does not make
-those behind it stuck as well. Also how long an unknown outcome is asked after."""
+"""Seconds a submission may wait for its turn; shorter than a write waits for its lock, so that one stuck write does not
+make those behind it stuck as well. Also how long an unknown outcome is asked after."""
 
 GATHER = 0.0005
-"""Seconds that a transaction waits for company, where less than half as many wait as the one before carried."""
+"""Seconds that a transaction waits for company, where fewer than half as many wait as the one before carried."""
 
 RECOVERY = 10.0
 """Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""
@@ -179,8 +181,6 @@ class Committer(Generic[T]):
         self._settled: list[tuple[_Submission[T], Outcome]] = []
         self._thread = Thread(target=self._run, name="committer", daemon=True)
         self._threads = ThreadInbox()
-        self.generation = 0
-        """The newest registry generation that a committed head showed."""
 
     def start(self) -> None:
         """Start the thread; once only."""
@@ -373,7 +373,6 @@ class Committer(Generic[T]):
         self._log.keep(extension)
         self._failed_at = None
         head = extension.head
-        self.generation = max(self.generation, head.generation)
         note = head.note or ""
         self._settled += [
             (one, Receipt(head.log_id, head.origin, place.seq, place.recorded_at, note, head.generation))

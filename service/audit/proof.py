@@ -47,8 +47,6 @@ HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_PATH: Final = 63
 """Longest path: that of a tree of 2**63 leaves."""
 
-MEDIA_TYPE: Final = "text/plain; charset=utf-8"
-
 
 @dataclass(frozen=True, slots=True)
 class Proof:

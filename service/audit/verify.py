@@ -69,7 +69,7 @@ class Follows:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was found in the log named `origin`: the first findings come first, at most 1000. `root` is that of its
-    `size` entries, None where rows are missing; `entries` were read. `seconds` is the caller's to fill in."""
+    `size` entries, None where rows are missing; `entries` were read."""
 
     origin: str
     size: int
@@ -78,7 +78,6 @@ class Report:
     findings: tuple[Finding, ...]
     entries: int
     follows: Follows | None = None
-    seconds: float = 0.0
 
 
 def verify_log(

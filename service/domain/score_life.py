@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from service.domain.decode import decode
 from service.domain.fields import IDENTIFIER
-from service.domain.shape import INVALID, Choice, Field, Findings, Record
-from service.errors import InputRejected
+from service.domain.query import read_document
+from service.domain.shape import Choice, Field, Record
 
 RETRACTION_REASONS = ("wrong_subject", "wrong_specimen", "assay_failure", "entered_in_error")
 ERASURE_REASONS = ("subject_request", "retention_expired", "legal_order")
@@ -27,7 +26,7 @@ class Erasure:
 
 def parse_retraction(body: bytes) -> str:
     """The reason in a body; raises MalformedBody, or InputRejected with every problem."""
-    reason: str = _read(RETRACTION, decode(body))["reason"]
+    reason: str = read_document(RETRACTION, decode(body))["reason"]
     return reason
 
 
@@ -38,12 +37,4 @@ def parse_erasure(body: bytes) -> Erasure:
 
 def read_erasure(document: object) -> Erasure:
     """The erasure in a decoded document; raises InputRejected with every problem."""
-    return Erasure(**_read(ERASURE, document))
-
-
-def _read(table: Record, document: object) -> dict[str, Any]:
-    found = Findings()
-    read = table.read(document, "", found)
-    if found.problems or read is INVALID:
-        raise InputRejected("The request is not valid.", "Mend every problem listed.", found.problems)
-    return read
+    return Erasure(**read_document(ERASURE, document))

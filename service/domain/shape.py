@@ -3,8 +3,8 @@
 Rules:
 1. `read` collects: it notes every problem and goes on, so that a caller mends a document once. `check` raises at the
    first problem, whichever that is, and costs a right document much less; both stand on the same checks of the leaves.
-2. A value that is wrong reads as INVALID, an optional field that is null or left out is not in the result; a later
-   check can therefore tell "wrong, and said so" from "not sent".
+2. A value that is wrong reads as INVALID; an optional field that is null or left out is not in the result, or None in
+   that of a `TypedRecord`. A later check can therefore tell "wrong, and said so" from "not sent".
 3. No submitted text enters a problem. A pointer holds only names of the table and list indices.
 """
 

@@ -32,9 +32,9 @@ CACHE_KIBIBYTES = 32 * 1024
 scores are read again and again."""
 
 WAL_PAGES = 500
-"""Pages (of 4 KiB) in the write-ahead log after which SQLite moves them into the file; the next transaction waits. More
-at a time cost a little less in all, and make the slowest answers slower: with 1000 the p99 at 16 connections was 3.2
-times an echo's, with 250 it was 2.3 times, for 10 % fewer scores a second."""
+"""Pages (of 4 KiB) in the write-ahead log after which a COMMIT moves them into the file, and all others wait. More at a
+time costs a little less in all, and makes the slowest answers slower: with 1000 the p99 at 16 connections was 3.2 times
+an echo's, with 250 it was 2.3 times, for 10 % fewer scores a second."""
 
 SCRUB_SECONDS, SCRUB_ATTEMPTS = 5, 10
 """How long, and how often meanwhile, SQLite is asked to empty its write-ahead log."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.audit.entry import Entry
@@ -28,6 +28,7 @@ from service.store import erasure as store
 from service.store.audit_log import SqlTransaction
 from service.store.erasure import PlacedScore
 from service.telemetry import log_event
+from service.workflows.gaps import Gaps
 from service.workflows.key_cache import Caller
 from service.workflows.recording import record_as
 from service.workflows.services import Services, in_thread
@@ -102,14 +103,16 @@ def scrub(services: Services) -> bool:
 async def _erase(
     services: Services, erasure: Erasure, part: Sequence[PlacedScore], total: int, actor: str, caller: Caller | None
 ) -> Receipt:
-    ranges = _ranges(sorted(one.seq for one in part))
+    erased = Gaps()
+    for one in part:
+        erased.add(one.seq, one.seq)
     entry = Entry(
         "subject.erased",
         services.clock(),
         actor,
         services.site,
         reason=erasure.reason,
-        detail={"origin": part[0].origin, "ranges": ranges},
+        detail={"origin": part[0].origin, "ranges": erased.ranges()},
     )
     rows = _Rows(erasure.subject, tuple(one.score_id for one in part), total)
     if caller is None:
@@ -125,17 +128,6 @@ def _list(services: Services, subject: str) -> tuple[PlacedScore, ...]:
 def _newest(stored: Sequence[PlacedScore], chunk: int) -> list[PlacedScore]:
     """The newest scores, as many as one entry may list: those of one log alone."""
     return [one for one in stored[:chunk] if one.log_id == stored[0].log_id]
-
-
-def _ranges(indices: Iterable[int]) -> list[list[int]]:
-    """Ascending indices as ranges [first, last]."""
-    ranges: list[list[int]] = []
-    for index in indices:
-        if ranges and ranges[-1][1] == index - 1:
-            ranges[-1][1] = index
-        else:
-            ranges.append([index, index])
-    return ranges
 
 
 @dataclass(frozen=True, slots=True)

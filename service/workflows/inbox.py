@@ -1,7 +1,8 @@
 """Wait for the committer on the event loop.
 
-The committer settles a whole batch at once, and so does the inbox: one call into the event loop for all the requests of
-a batch, and one timer for all that wait, instead of one of each for every request.
+Waking the committer's thread, or the event loop's, costs more than what is done there for one request. So requests that
+arrive together are handed over together, and a batch is settled with one call into the event loop. One timer looks
+after all that wait.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ Waiting = asyncio.Future[Receipt]
 
 class LoopInbox:
     """Futures of the running event loop; see `audit.outcome.Inbox`. Whoever has waited for `patience_seconds` gets
-    StorageUnavailable: a caller is answered even where a database has stopped in the middle of a sentence."""
+    StorageUnavailable, at most `look_seconds` later: a caller is answered even where a database has stopped in the
+    middle of a sentence."""
 
     def __init__(
         self,
@@ -56,8 +58,8 @@ class LoopInbox:
         return future
 
     def hand_over(self, submission: Any, take: Take) -> None:
-        """Hold the submission for as long as each turn of the event loop brings another one, so that all the requests
-        that have arrived go into one transaction."""
+        """Hold the submission for as long as each turn of the event loop brings another one, or until they are
+        `HANDFUL`, so that the requests that have arrived go into one transaction."""
         self._held.append(submission)
         if len(self._held) == 1:
             asyncio.get_running_loop().call_soon(self._turn, take, 0)

@@ -1,4 +1,4 @@
-"""May the service be sent work: the database answers, its schema is current, the committer's thread lives."""
+"""May the service be sent work: the database answers, its schema is current, and it takes what the committer writes."""
 
 from __future__ import annotations
 

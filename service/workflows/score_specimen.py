@@ -243,10 +243,11 @@ class StoreScores:
     changes_registry = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Iterator[Exception | None]:
-        """Insert claims and scores; a claim that was not won refuses its score, which is then taken back.
+        """Insert claims and scores; a score whose claim was not won is refused.
 
-        An amendment that comes too late raises instead, because its claim must not stay behind either; so where there
-        is one, the outcome of the claims is waited for first.
+        On PostgreSQL both are sent before the outcome of the claims is known, and a refused score is taken back. An
+        amendment that comes too late raises instead, because its claim must not stay behind either; so where there is
+        one, the outcome of the claims is waited for first, lest a mere repetition should raise.
         """
         connection = transaction.connection
         # The claims come first everywhere, so that two replicas with one key wait for each other and never deadlock.

@@ -1,6 +1,6 @@
-"""What every use case is handed: the database, the committer, the registry, secrets, a clock and an id factory.
+"""What every use case is handed: the database, the committer, the registry, the pepper, a clock and a source of salts.
 
-Time and randomness come in here and nowhere else, so a test can hold them still.
+What a use case records takes its time and its salt from here and nowhere else, so a test can hold them still.
 """
 
 from __future__ import annotations

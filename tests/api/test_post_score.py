@@ -128,6 +128,28 @@ def test_a_revoked_key_sees_no_replay_and_soon_nothing_else(
         assert client.post("/v1/scores", json={}).status_code == 401
 
 
+def test_what_comes_right_after_a_revocation_is_not_stored(
+    server: Server, tb_request: Request, short_lived: tuple[str, str]
+) -> None:
+    key, key_id = short_lived
+    of_its_own = tb_request | {"subject": tb_request["subject"] | {"id": key_id}}
+    with server.client(key) as client:
+        assert client.post("/v1/scores", json=tb_request).status_code == 201  # the key is known from now on
+        assert server.command("key", "revoke", key_id).returncode == 0
+        assert client.post("/v1/scores", json=of_its_own).status_code == 401
+    with server.client() as client:
+        assert client.post("/v1/scores/search", json={"subject": key_id}).json()["items"] == []
+
+
+def test_the_revocation_of_another_key_is_no_hindrance(
+    server: Server, tb_request: Request, short_lived: tuple[str, str]
+) -> None:
+    with server.client() as client:
+        assert client.post("/v1/scores", json=tb_request).status_code == 201
+        assert server.command("key", "revoke", short_lived[1]).returncode == 0
+        assert client.post("/v1/scores", json=tb_request).status_code == 201
+
+
 @pytest.mark.parametrize("mounted_at", ["", "/x"])
 def test_a_defect_is_answered_as_everywhere_also_under_a_prefix(mounted_at: str) -> None:
     app = Front()  # without its services

@@ -254,7 +254,7 @@ def test_what_was_looked_up_before_a_change_is_given_back(log: Any, committer: C
     ]
     assert [futures[n].result().index for n in (1, 2)] == [2, 3]
     assert log.state.rows == [0, 1, 2]
-    assert committer.generation == 1
+    assert futures[1].result().generation == 1
 
 
 def test_nothing_follows_a_change_in_its_transaction(log: Any, committer: Committer[Any]) -> None:
@@ -385,6 +385,23 @@ def test_closing_writes_what_is_waiting(log: Any, writer: LogWriter) -> None:
     committer.close()
 
 
+def test_closing_writes_more_than_a_batch(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, SilentObserver())
+    committer.start()
+    busy = HeldRows()
+    futures = [committer.submit(busy, 0, ENTRY)]
+    assert busy.reached.wait(30)
+    futures += [committer.submit(STEPS, 0, ENTRY) for _ in range(BATCH + 1)]
+    closing = threading.Thread(target=committer.close)
+    closing.start()
+    closing.join(0.2)  # by now nothing more is taken in, and it waits for the thread that writes
+    assert not committer.well
+    busy.released.set()
+    closing.join(30)
+    assert [future.result(0).index for future in futures] == list(range(1, BATCH + 3))
+    assert log.transactions == 3
+
+
 @pytest.mark.parametrize("started", [False, True], ids=["never started", "closed"])
 def test_nothing_is_taken_in_unless_it_runs(log: Any, writer: LogWriter, started: bool) -> None:
     committer = Committer(log, writer, SilentObserver())
@@ -442,6 +459,21 @@ def test_a_failed_write_makes_it_unwell_until_one_succeeds_or_time_passes(log: A
     assert committer.well
     committer.close()
     assert not committer.well
+
+
+def test_a_batch_in_which_nobody_waits_any_more_costs_no_transaction(log: Any, writer: LogWriter) -> None:
+    clock = Ticking()
+    committer = Committer(log, writer, SilentObserver(), clock=clock)
+    committer.start()
+    busy = HeldRows()
+    committer.submit(busy, 0, ENTRY)
+    assert busy.reached.wait(30)
+    late = [committer.submit(STEPS, 0, ENTRY) for _ in range(3)]
+    clock.now += 3.1
+    busy.released.set()
+    assert {type(future.exception(10)) for future in late} == {Overloaded}
+    assert log.transactions == 1
+    committer.close()
 
 
 def test_many_threads_submit_and_each_gets_its_own_place(log: Any, committer: Committer[Any]) -> None:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -47,15 +47,16 @@ def test_a_second_request_with_a_running_key_is_409(
     start_server: Start, database_url: str, tb_request: dict[str, Any]
 ) -> None:
     server = start_server(database_url)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         with held_head(database_url):
-            first = pool.submit(post, server, tb_request, "k")
-            time.sleep(0.5)
-            refused = post(server, tb_request, "k")
+            both = [pool.submit(post, server, tb_request, "k") for _ in range(2)]
+            done, waiting = wait(both, return_when=FIRST_COMPLETED)
+            (refused,) = [one.result() for one in done]
             assert (refused.status_code, refused.json()["code"]) == (409, "request_in_progress")
-        assert first.result().status_code == 201
+        (first,) = [one.result() for one in waiting]
+    assert first.status_code == 201
     replay = post(server, tb_request, "k")
-    assert (replay.status_code, replay.json()["id"]) == (200, first.result().json()["id"])
+    assert (replay.status_code, replay.json()["id"]) == (200, first.json()["id"])
 
 
 def test_of_two_replicas_with_one_key_one_stores_and_the_other_replays(
@@ -82,7 +83,7 @@ def test_a_full_queue_refuses_with_retry_after_and_loses_nothing(
     with ThreadPoolExecutor(8) as pool:
         with held_head(database_url):
             waiting = [pool.submit(post, server, tb_request) for _ in range(8)]
-            time.sleep(1)
+            wait(waiting, return_when=FIRST_COMPLETED)  # nobody but one who is refused is answered now
         answers = [future.result() for future in waiting]
     refused = [answer for answer in answers if answer.status_code == 503]
     assert refused

@@ -10,8 +10,8 @@ from service.domain.log_query import (
     parse_consistency,
     parse_entries,
     parse_log,
-    query_parameters,
 )
+from service.domain.query import query_parameters
 from service.errors import InputRejected
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.score_query import DEFAULT_LIMIT, MAX_LIMIT, ScoreQuery, parse_list, parse_search
+from service.domain.query import DEFAULT_LIMIT, MAX_LIMIT
+from service.domain.score_query import ScoreQuery, parse_list, parse_search
 from service.errors import InputRejected, MalformedBody
 
 
@@ -51,6 +52,13 @@ def test_a_list_takes_no_identifiers(name: str) -> None:
     with pytest.raises(InputRejected) as caught:
         parse_list([(name, "S-1")])
     assert "S-1" not in str(caught.value.problems)
+
+
+@pytest.mark.parametrize("text", ["0", "501", "-1", "07", "1.0", "\u0665", "9" * 5000])
+def test_a_limit_out_of_range_or_in_another_spelling_is_refused(text: str) -> None:
+    with pytest.raises(InputRejected) as caught:
+        parse_list([("limit", text)])
+    assert [problem.pointer for problem in caught.value.problems] == ["/limit"]
 
 
 def test_a_parameter_given_twice_is_refused() -> None:
