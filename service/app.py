@@ -79,6 +79,7 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         _bring_schema_up(database)
         if settings.production and serving:
             _refuse_unsafe_database(database)
+            _warn_of_a_witness_beside(settings, database)
         witness = witness_of(settings)
         _leave_an_earlier_database_behind(settings, database, tell=announce if serving else warn)
         require_witnessed(database, witness)
@@ -140,6 +141,13 @@ def witness_of(settings: Settings) -> Witness:
     """Where these settings keep checkpoints outside the database."""
     program = settings.witness_program
     return FileWitness(settings.resolved_witness_file()) if program is None else CommandWitness(program)
+
+
+def _warn_of_a_witness_beside(settings: Settings, database: Database) -> None:
+    """A witness that is copied and restored together with the database tells nothing about it."""
+    if settings.witness_program is None and database.shares_folder(settings.resolved_witness_file()):
+        reason = "Name another place with EXOSCORE_WITNESS_FILE or EXOSCORE_WITNESS_COMMAND."
+        log_event("witness_beside_database", level=logging.WARNING, reason=reason)
 
 
 def _leave_an_earlier_database_behind(settings: Settings, database: Database, *, tell: Callable[[str], None]) -> None:

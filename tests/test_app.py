@@ -99,6 +99,18 @@ def test_production_serves_with_a_signing_key_from_a_command(
         assert client.get("/health/ready").status_code == 200
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_production_warns_of_a_witness_beside_the_database(
+    start_server: Callable[..., Any], production: dict[str, str], tmp_path: Path, beside: bool
+) -> None:
+    url = f"sqlite:///{tmp_path / 'exoscore.db'}"
+    witness = tmp_path / "witness" if beside else tmp_path / "elsewhere" / "witness"
+    witness.parent.mkdir(exist_ok=True)
+    where = production | {"EXOSCORE_DATABASE_URL": url, "EXOSCORE_WITNESS_FILE": str(witness)}
+    server = start_server(url, environment=where, key="none")
+    assert ("witness_beside_database" in server.log.read_text()) == beside
+
+
 def test_production_refuses_a_database_with_a_development_key(
     start_server: Callable[..., Any], run_exoscore: Run, production: dict[str, str], database_url: str
 ) -> None:

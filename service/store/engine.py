@@ -154,6 +154,10 @@ class Database:
                     writing.commit_pipeline()
                     transaction.commit()
 
+    def shares_folder(self, path: Path) -> bool:
+        """Whether SQLite's file lies in the same folder as `path`, so that whoever copies the one copies the other."""
+        return self._file is not None and self._file.path.parent == path.absolute().parent
+
     def durability_problems(self) -> tuple[str, ...]:
         """Why a COMMIT that returned could still be lost: one sentence per setting, none where all is well."""
         with self.write() as connection:
