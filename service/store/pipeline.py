@@ -104,6 +104,10 @@ class Pipeline:
                 continue  # the end of one statement's answer
             if result.status == ExecStatus.PIPELINE_SYNC:
                 break
+            if not self._awaited:
+                raise error_from_result(
+                    result
+                )  # every statement was answered, and then the server ended the connection
             answer = self._awaited.popleft()
             if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
                 answer.result = result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,18 @@ def insert_when_terminated(database: Database) -> None:
         with database.write() as other:
             other.run("SELECT pg_terminate_backend(?::integer)::text", (pid,)).fetchall()
         connection.run("INSERT INTO kept VALUES (?)", (1,))
+
+
+def ask_when_answered_and_terminated(database: Database) -> None:
+    with database.write() as connection:
+        (pid,) = connection.run("SELECT pg_backend_pid()").fetchone()
+        answer = connection.run("SELECT 5")
+        connection._pipeline()._server.flush()  # it is answered before the end of the pipeline is asked for
+        time.sleep(0.2)
+        with database.write() as other:
+            other.run("SELECT pg_terminate_backend(?::integer)::text", (pid,)).fetchall()
+        time.sleep(0.2)
+        answer.fetchall()
 
 
 def test_values_come_back_as_they_were_sent_however_often_it_is_run(database: Database) -> None:
@@ -122,4 +135,10 @@ def test_arrays_keep_their_nulls_and_their_order(database: Database) -> None:
 def test_a_server_that_goes_away_is_an_unavailable_storage(database: Database) -> None:
     with pytest.raises(StorageUnavailable):
         insert_when_terminated(database)
+    assert numbers(database) == []
+
+
+def test_a_server_that_goes_away_behind_its_last_answer_is_one_too(database: Database) -> None:
+    with pytest.raises(StorageUnavailable):
+        ask_when_answered_and_terminated(database)
     assert numbers(database) == []
