@@ -7,7 +7,7 @@ The rules:
 2. One transaction carries all the submissions that are waiting, at most `BATCH`; the next batch gathers while this one
    commits, so sixty-four callers share one COMMIT. Who comes alone is not kept waiting. But callers who were answered
    together come back together, and the first of them does not go alone: where less than half as many wait as the
-   transaction before carried, it waits `GATHER` seconds at most.
+   transaction before carried, it waits `GATHER` seconds at most. What locks rows in an order of its own goes alone.
 3. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in.
 4. Rows and entries are one transaction, in this order:
    insert the business rows; lock the head of the log; compare the registry generation; leave out what was refused;
@@ -93,6 +93,10 @@ class Writer(Protocol[T_contra, R_contra]):
     """Whether these rows raise the registry generation; nothing follows such a submission in its transaction, so what
     was looked up before the change is compared with the generation after it."""
 
+    alone: bool
+    """Whether such a submission has a transaction of its own: its rows lock what others lock in another order, and two
+    replicas that each mixed both would wait for each other."""
+
     def insert(self, transaction: T_contra, rows: Sequence[R_contra]) -> Iterable[Exception | None]:
         """Insert the rows; answer for each whether it was refused. A refused row must leave nothing behind. The answers
         are gone through when the head is locked, so that a database may be asked for all of it at once."""
@@ -107,6 +111,7 @@ class NoRows:
     """The writer of entries that stand alone."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: Transaction, rows: Sequence[None]) -> Sequence[Exception | None]:  # noqa: ARG002
         """Insert nothing."""
@@ -255,11 +260,11 @@ class Committer(Generic[T]):
             self._fetch()
         batch: list[_Submission[T]] = []
         before = len(self._backlog)
-        while self._backlog and len(batch) < BATCH:
+        while self._backlog and len(batch) < BATCH and not (batch and self._backlog[0].writer.alone):
             submission = self._backlog.popleft()
             if submission.inbox.begin(submission.future):
                 batch.append(submission)
-                if submission.writer.changes_registry:
+                if submission.writer.changes_registry or submission.writer.alone:
                     break
         self._carried = before - len(self._backlog)
         with self._gate:

@@ -241,6 +241,7 @@ class StoreScores:
     """Writes scores and their idempotency claims, all of a batch at once."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Iterator[Exception | None]:
         """Insert claims and scores; a claim that was not won refuses its score, which is then taken back.

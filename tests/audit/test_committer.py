@@ -37,6 +37,7 @@ class StepRows:
     """Leaves its steps in the transaction, and its rows in the state."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: Any, rows: Sequence[object]) -> list[Exception | None]:
         transaction.step("insert")
@@ -74,7 +75,11 @@ class Changing(StepRows):
     changes_registry = True
 
 
-RAISING, STEPS = Raising(), StepRows()
+class Alone(StepRows):
+    alone = True
+
+
+RAISING, STEPS, ALONE = Raising(), StepRows(), Alone()
 
 
 class ListObserver:
@@ -211,6 +216,13 @@ def test_a_poisoned_item_fails_alone(log: Any, committer: Committer[Any], poison
     assert futures[position].exception() is poison
     good = [future.result().index for n, future in enumerate(futures) if n != position]
     assert good == list(range(2, 65))
+
+
+def test_what_has_to_go_alone_goes_alone_and_in_its_turn(log: Any, committer: Committer[Any]) -> None:
+    writers = [STEPS, STEPS, ALONE, ALONE, STEPS, ALONE]
+    futures = held(committer, lambda: [committer.submit(writer, n, ENTRY) for n, writer in enumerate(writers)])
+    assert [future.result().index for future in futures] == list(range(2, 8))
+    assert log.transactions == 1 + 5
 
 
 def test_an_entry_that_cannot_be_encoded_fails_alone(committer: Committer[Any]) -> None:
