@@ -75,6 +75,10 @@ GATHER = 0.0005
 RECOVERY = 10.0
 """Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""
 
+STUCK = 8.0
+"""Seconds that one turn may take before the committer calls itself unwell: longer than a lock is waited for, shorter
+than callers wait. A storage that has stopped in the middle of a sentence fails nothing, and answers nothing either."""
+
 ASK_AGAIN = 0.1
 """Seconds between two looks at the head while the outcome of a COMMIT is unknown."""
 
@@ -174,6 +178,7 @@ class Committer(Generic[T]):
         self._gather_seconds = gather
         self._clock = clock
         self._failed_at: float | None = None
+        self._turn_began: float | None = None
         self._queue: SimpleQueue[list[_Submission[T]] | None] = SimpleQueue()
         self._backlog: deque[_Submission[T]] = deque()
         self._gate = Lock()
@@ -194,10 +199,12 @@ class Committer(Generic[T]):
 
     @property
     def well(self) -> bool:
-        """Whether the thread lives, submissions are taken in, and the storage has not failed a write just now."""
-        failed_at = self._failed_at
+        """Whether the thread lives and is not stuck, submissions are taken in, and the storage has not failed a write
+        just now."""
+        failed_at, began = self._failed_at, self._turn_began
         recovered = failed_at is None or self._clock() - failed_at > RECOVERY
-        return self._accepting and self._thread.is_alive() and recovered
+        moving = began is None or self._clock() - began <= STUCK
+        return self._accepting and self._thread.is_alive() and recovered and moving
 
     def submit(
         self,
@@ -251,7 +258,9 @@ class Committer(Generic[T]):
         while going:
             batch, going = self._gather()
             if batch:
+                self._turn_began = self._clock()
                 self._write(batch)
+                self._turn_began = None
                 self._deliver()
 
     def _gather(self) -> tuple[list[_Submission[T]], bool]:

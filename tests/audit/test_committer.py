@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.audit.committer import BATCH, Committer, NoRows
+from service.audit.committer import BATCH, STUCK, Committer, NoRows
 from service.audit.entry import Entry
 from service.audit.log import LogWriter, Place
 from service.audit.note import open_checkpoint
@@ -468,3 +468,19 @@ def test_many_threads_submit_and_each_gets_its_own_place(log: Any, committer: Co
     for thread in threads:
         thread.join()
     assert sorted(found) == list(range(1, 401))
+
+
+def test_a_write_that_does_not_end_makes_it_unwell_until_it_does(log: Any, writer: LogWriter) -> None:
+    clock, stuck = Ticking(), HeldRows()
+    committer = Committer(log, writer, SilentObserver(), clock=clock)
+    committer.start()
+    waiting = committer.submit(stuck, 0, ENTRY)
+    assert stuck.reached.wait(30)
+    clock.now += STUCK
+    assert committer.well
+    clock.now += 0.1
+    assert not committer.well
+    stuck.released.set()
+    waiting.result(30)
+    assert committer.well
+    committer.close()
