@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
@@ -25,7 +27,7 @@ from service.audit.log import CLOCK_TOLERANCE, LogWriter
 from service.audit.note import Signer
 from service.audit.outcome import Batch
 from service.audit.witness import Witness
-from service.errors import InputRejected, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
+from service.errors import InputRejected, Overloaded, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ActiveModels, ActiveSlot
 from service.registry.bundled import load_bundled
 from service.settings import Settings, shipped, unsafe_in_production
@@ -49,7 +51,12 @@ PURGE_SECONDS = 3600.0
 
 
 class LogObserver:
-    """Tells the service's own log what the committer met."""
+    """Tells the service's own log what the committer met. A full queue is told once a second, however many it turns
+    away: each of them has a line of its own in the log of requests."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._full_told_at = -math.inf
 
     def committed(self, batch: Batch) -> None:
         """A transaction is durable; a clock that had to be corrected is worth a line."""
@@ -61,6 +68,11 @@ class LogObserver:
         """One item failed; its caller was told. A refusal is no failure of ours."""
         if isinstance(error, InputRejected):
             return
+        if isinstance(error, Overloaded):
+            now = self._clock()
+            if now - self._full_told_at < 1:
+                return
+            self._full_told_at = now
         # Our own faults name a kind and quote nothing; what anything else says is kept out of the log.
         reason = error.message if isinstance(error, SystemFault) else None
         log_event("commit_failed", level=logging.ERROR, error_type=type(error).__name__, reason=reason)

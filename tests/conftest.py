@@ -115,8 +115,11 @@ class Postgresql:
         migrate_to_head(template)
         self._template = name_of(template)
 
-    def empty(self) -> str:
-        return self._create("template1")
+    def empty(self, encoding: str | None = None) -> str:
+        """An empty database, in an encoding of the session's server or in another one."""
+        if encoding is None:
+            return self._create("template1")
+        return self._create("template0", f" ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
 
     def migrated(self) -> str:
         return self._create(self._template)
@@ -131,9 +134,9 @@ class Postgresql:
         self._admin.close()
         self._server.cleanup()
 
-    def _create(self, template: str) -> str:
+    def _create(self, template: str, form: str = "") -> str:
         name = f"test_{uuid.uuid4().hex}"
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy{form}")
         return str(self._server.get_uri(name))
 
 

@@ -7,9 +7,10 @@ The rules:
 2. One transaction carries all the submissions that are waiting, at most `BATCH`; the next batch gathers while this one
    commits, so sixty-four callers share one COMMIT. Who comes alone is not kept waiting. But callers who were answered
    together come back together, and the first of them does not go alone: where fewer than half as many wait as the
-   transaction before carried, it waits `GATHER` seconds at most.
-3. The queue is bounded. When it is full, or the committer is not running, `submit` raises and nothing was taken in. An
-   inbox may hand over a moment later; what comes only after `close` is refused through its future.
+   transaction before carried, it waits `GATHER` seconds at most. What locks rows in an order of its own goes alone.
+3. The queue is bounded, in number and in bytes. When it is full, or the committer is not running, `submit` raises and
+   nothing was taken in. An inbox may hand over a moment later; what comes only after `close` is refused through its
+   future.
 4. Rows and entries are one transaction, in this order:
    insert the business rows; lock the head of the log; compare the registry generation; leave out what was refused;
    append the entries at `seq = size` on, extend and sign the tree (`audit.log`); link the rows to (log_id, seq);
@@ -64,8 +65,14 @@ from .outcome import Batch, Inbox, Observer, Outcome, Receipt, ThreadInbox
 CAPACITY = 4096
 """Submissions that may wait."""
 
+CAPACITY_BYTES = 128 * 1024**2
+"""Bytes of rows that may wait: a request may have a megabyte, and the memory of a server has an end."""
+
 BATCH = 512
 """Submissions that one transaction carries at most."""
+
+BATCH_BYTES = 16 * 1024**2
+"""Bytes of rows after which a transaction takes no further submission."""
 
 PATIENCE = 3.0
 """Seconds a submission may wait for its turn; shorter than a write waits for its lock, so that one stuck write does not
@@ -76,6 +83,10 @@ GATHER = 0.0005
 
 RECOVERY = 10.0
 """Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""
+
+STUCK = 8.0
+"""Seconds that one turn may take before the committer calls itself unwell: longer than a lock is waited for, shorter
+than callers wait. A storage that has stopped in the middle of a sentence fails nothing, and answers nothing either."""
 
 ASK_AGAIN = 0.1
 """Seconds between two looks at the head while the outcome of a COMMIT is unknown."""
@@ -95,6 +106,10 @@ class Writer(Protocol[T_contra, R_contra]):
     """Whether these rows raise the registry generation; nothing follows such a submission in its transaction, so what
     was looked up before the change is compared with the generation after it."""
 
+    alone: bool
+    """Whether such a submission has a transaction of its own: its rows lock what others lock in another order, and two
+    replicas that each mixed both would wait for each other."""
+
     def insert(self, transaction: T_contra, rows: Sequence[R_contra]) -> Iterable[Exception | None]:
         """Insert the rows; answer for each whether it was refused. A refused row must leave nothing behind. The answers
         are gone through when the head is locked, so that a database may be asked for all of it at once."""
@@ -109,6 +124,7 @@ class NoRows:
     """The writer of entries that stand alone."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: Transaction, rows: Sequence[None]) -> Sequence[Exception | None]:  # noqa: ARG002
         """Insert nothing."""
@@ -125,6 +141,7 @@ class _Submission(Generic[T]):
     writer: Writer[T, Any]
     rows: Any
     entry: Entry
+    weight: int
     generation: int | None
     inbox: Inbox
     future: Any
@@ -171,11 +188,12 @@ class Committer(Generic[T]):
         self._gather_seconds = gather
         self._clock = clock
         self._failed_at: float | None = None
+        self._turn_began: float | None = None
         self._queue: SimpleQueue[list[_Submission[T]] | None] = SimpleQueue()
         self._backlog: deque[_Submission[T]] = deque()
         self._gate = Lock()
         self._accepting = False
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         self._carried = 0
         self._ended = False
         self._settled: list[tuple[_Submission[T], Outcome]] = []
@@ -189,10 +207,12 @@ class Committer(Generic[T]):
 
     @property
     def well(self) -> bool:
-        """Whether the thread lives, submissions are taken in, and the storage has not failed a write just now."""
-        failed_at = self._failed_at
+        """Whether the thread lives and is not stuck, submissions are taken in, and the storage has not failed a write
+        just now."""
+        failed_at, began = self._failed_at, self._turn_began
         recovered = failed_at is None or self._clock() - failed_at > RECOVERY
-        return self._accepting and self._thread.is_alive() and recovered
+        moving = began is None or self._clock() - began <= STUCK
+        return self._accepting and self._thread.is_alive() and recovered and moving
 
     def submit(
         self,
@@ -200,10 +220,11 @@ class Committer(Generic[T]):
         rows: R,
         entry: Entry,
         *,
+        weight: int = 0,
         generation: int | None = None,
         inbox: Inbox | None = None,
     ) -> Any:
-        """Queue rows and entry; a future of `inbox`, by default one that a thread waits for.
+        """Queue rows, of `weight` bytes, and entry; a future of `inbox`, by default one that a thread waits for.
 
         Raises `Overloaded` where the queue is full and `ShuttingDown` where nothing is taken in any more. The future
         gives a Receipt, or raises what the writer refused the rows with, `RegistryChanged`, or another `SystemFault`.
@@ -212,14 +233,17 @@ class Committer(Generic[T]):
         with self._gate:
             if not self._accepting:
                 raise _shutting_down()
-            full = self._waiting >= self._capacity
-            self._waiting += not full
+            full = self._waiting >= self._capacity or self._waiting_bytes + weight > CAPACITY_BYTES
+            if not full:
+                self._waiting += 1
+                self._waiting_bytes += weight
         if full:
             refusal = Overloaded("Too many requests are waiting to be stored.", "Send the request again soon.")
             self._observe(self._observer.failed, refusal)
             raise refusal
         future = chosen.future()
-        chosen.hand_over(_Submission(writer, rows, entry, generation, chosen, future, self._clock()), self._take)
+        submission = _Submission(writer, rows, entry, weight, generation, chosen, future, self._clock())
+        chosen.hand_over(submission, self._take)
         return future
 
     def _take(self, submissions: list[_Submission[T]]) -> None:
@@ -246,7 +270,9 @@ class Committer(Generic[T]):
         while going:
             batch, going = self._gather()
             if batch:
+                self._turn_began = self._clock()
                 self._write(batch)
+                self._turn_began = None
                 self._deliver()
 
     def _gather(self) -> tuple[list[_Submission[T]], bool]:
@@ -254,16 +280,20 @@ class Committer(Generic[T]):
         if not self._ended:
             self._fetch()
         batch: list[_Submission[T]] = []
-        before = len(self._backlog)
-        while self._backlog and len(batch) < BATCH:
+        before, weight = len(self._backlog), 0
+        while self._backlog and len(batch) < BATCH and weight < BATCH_BYTES:
+            if batch and self._backlog[0].writer.alone:
+                break
             submission = self._backlog.popleft()
+            weight += submission.weight
             if submission.inbox.begin(submission.future):
                 batch.append(submission)
-                if submission.writer.changes_registry:
+                if submission.writer.changes_registry or submission.writer.alone:
                     break
         self._carried = before - len(self._backlog)
         with self._gate:
             self._waiting -= self._carried
+            self._waiting_bytes -= weight
         return batch, bool(self._backlog) or not self._ended
 
     def _fetch(self) -> None:

@@ -15,13 +15,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import count
+from hashlib import sha256
 from select import POLLIN, POLLOUT, poll
 from struct import Struct
 from typing import Any
 
 from psycopg import Connection
-from psycopg.errors import InvalidSqlStatementName, error_from_result
+from psycopg.errors import (
+    DuplicatePreparedStatement,
+    InvalidSqlStatementName,
+    OperationalError,
+    error_from_result,
+)
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 
@@ -29,8 +34,9 @@ from .arrays import PackedArray
 
 BEGIN, COMMIT = b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT"
 
-WAIT_MILLISECONDS = 1000
-"""How long one look at the socket waits; it is looked at again for as long as the server is there."""
+SILENCE_SECONDS = 30
+"""How long a server may say nothing; locks are waited for much less long. Whoever is there and does not answer would
+otherwise hold the one thread that writes, and the end of the process, for ever."""
 
 _BIGINT, _INTEGER = Struct("!q").unpack, Struct("!i").unpack
 
@@ -70,11 +76,11 @@ class Pipeline:
     """The pipeline of one connection, for as long as the connection lives; used by one thread at a time."""
 
     def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
         self._server = connection.pgconn
         self._socket = poll()
         self._prepared: dict[str, bytes] = {}
         self._seen: set[str] = set()
-        self._numbers = count()
         self._awaited: deque[Answer] = deque()
         self._open = False
 
@@ -104,6 +110,9 @@ class Pipeline:
                 continue  # the end of one statement's answer
             if result.status == ExecStatus.PIPELINE_SYNC:
                 break
+            if not self._awaited:
+                # Every statement was answered, and then the server ended the connection.
+                raise error_from_result(result)
             answer = self._awaited.popleft()
             if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
                 answer.result = result
@@ -145,10 +154,14 @@ class Pipeline:
 
     def _prepare(self) -> None:
         for statement in self._seen:
-            name = f"exoscore_{next(self._numbers)}".encode()
-            result = self._server.prepare(name, _numbered(statement))
+            text = _numbered(statement)
+            # Named after its text: whoever finds the name taken, as behind a pooler, finds the same statement.
+            name = b"exoscore_" + sha256(text).hexdigest()[:32].encode()
+            result = self._server.prepare(name, text)
             if result.status != ExecStatus.COMMAND_OK:
-                raise error_from_result(result)
+                error = error_from_result(result)
+                if not isinstance(error, DuplicatePreparedStatement):
+                    raise error
             self._prepared[statement] = name
         self._seen.clear()
 
@@ -166,8 +179,9 @@ class Pipeline:
 
     def _wait(self, events: int) -> None:
         self._socket.register(self._server.socket, events)
-        while not self._socket.poll(WAIT_MILLISECONDS):
-            pass
+        if not self._socket.poll(1000 * SILENCE_SECONDS):
+            self._connection.close()
+            raise OperationalError("the server says nothing")
 
 
 def _numbered(statement: str) -> bytes:

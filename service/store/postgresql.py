@@ -10,6 +10,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.errors import UnsafeConfiguration
+
 from .limits import WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 0.25
 """A connection that rested for longer is asked whether it is still there before it is used."""
 
+ENCODINGS = ("UTF8", "SQL_ASCII")
+"""Encodings of a database that keep every text as it is; SQL_ASCII keeps bytes and converts nothing."""
+
 LIBPQ = {
     "application_name": "exoscore",
+    "client_encoding": "utf8",
     "connect_timeout": WAIT_SECONDS,
     "tcp_user_timeout": 1000 * WAIT_SECONDS,
     "keepalives_idle": WAIT_SECONDS,
@@ -27,7 +33,8 @@ LIBPQ = {
     "keepalives_count": WAIT_SECONDS,
 }
 """Connection parameters of PostgreSQL: without them a host that vanished is noticed after hours, and one stopped
-replica that holds the head of the log stops all others."""
+replica that holds the head of the log stops all others. The encoding is named because texts are written in UTF-8, and
+the URL, the environment and the database's own default may each say otherwise."""
 
 PREPARE_THRESHOLD = None
 """The driver prepares nothing by itself: after a rollback it would deallocate what it and `pipeline` have prepared."""
@@ -47,6 +54,7 @@ def postgresql_engine(url: URL) -> Engine:
     )
 
     def on_connect(connection: DBAPIConnection, _record: object) -> None:
+        _require_unicode(connection)
         # Not through libpq's `options`: that would replace what the operator's URL says there.
         cursor = connection.cursor()
         cursor.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
@@ -70,6 +78,15 @@ def postgresql_engine(url: URL) -> Engine:
     event.listen(engine, "checkout", on_checkout)
     event.listen(engine, "checkin", on_checkin)
     return engine
+
+
+def _require_unicode(connection: Any) -> None:
+    """Raise UnsafeConfiguration where the database has no room for some of the texts that are stored in it."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in ENCODINGS:
+        connection.close()
+        message = f"The PostgreSQL database has the encoding {encoding}, which cannot keep every text."
+        raise UnsafeConfiguration(message, "Create it with ENCODING 'UTF8'.")
 
 
 def durability_problems(connection: Connection) -> tuple[str, ...]:

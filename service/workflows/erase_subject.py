@@ -143,6 +143,7 @@ class EraseSubject:
     """Deletes scores of subjects."""
 
     changes_registry = False
+    alone = True
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Sequence[Exception | None]:
         """Lock what will be deleted, before the head is locked; raises SubjectChanged where some of it is gone."""

@@ -104,9 +104,17 @@ def stored_under(services: Services, ticket: Ticket) -> StoredScore | None:
         if row is None:
             return None
         if row.body_hmac is None:
-            raise Gone("The score of this Idempotency-Key was erased.", "Use a new key for a new request.")
+            raise _erased()
         if row.body_hmac != ticket.body_hmac:
             message = "This Idempotency-Key was used before with another body."
             problem = Problem("", "idempotency_mismatch", message, "Use a new key for a new request.")
             raise IdempotencyMismatch(message, problems=[problem])
-        return find_recorded(connection, row.score_id)
+        found = find_recorded(connection, row.score_id)
+        if found is None:
+            # The key came into the database with its score: it was erased between the two looks.
+            raise _erased()
+        return found
+
+
+def _erased() -> Gone:
+    return Gone("The score of this Idempotency-Key was erased.", "Use a new key for a new request.")

@@ -138,6 +138,7 @@ class InsertKeys:
     """Writes new keys."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[KeyRow]) -> Sequence[Exception | None]:
         """Insert the keys."""
@@ -153,6 +154,7 @@ class RevokeKeys:
     """Revokes keys by their ids, at the time that is recorded, and raises the registry generation."""
 
     changes_registry = True
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[str]) -> Sequence[Exception | None]:  # noqa: ARG002
         """Nothing is written before the time is known."""

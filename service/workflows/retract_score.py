@@ -51,6 +51,7 @@ class RetractScores:
     """Writes retractions, by the ids of the scores."""
 
     changes_registry = False
+    alone = True
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[str]) -> Sequence[Exception | None]:
         """Keep the scores from being erased meanwhile; one that is gone refuses its retraction."""

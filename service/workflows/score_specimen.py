@@ -187,7 +187,8 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
         reason=submission.reason,
     )
     rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
-    receipt = await services.record(STORE_SCORES, rows, entry, generation=caller.generation)
+    weight = len(body) + len(answer)
+    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=caller.generation)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 
 
@@ -241,6 +242,7 @@ class StoreScores:
     """Writes scores and their idempotency claims, all of a batch at once."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[_Rows]) -> Iterator[Exception | None]:
         """Insert claims and scores; a score whose claim was not won is refused.

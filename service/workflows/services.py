@@ -68,9 +68,15 @@ class Services:
     inbox: LoopInbox = field(default_factory=LoopInbox)
 
     async def record(
-        self, writer: Writer[SqlTransaction, R], rows: R, entry: Entry, *, generation: int | None = None
+        self,
+        writer: Writer[SqlTransaction, R],
+        rows: R,
+        entry: Entry,
+        *,
+        weight: int = 0,
+        generation: int | None = None,
     ) -> Receipt:
         """Store rows and their entry; returns after COMMIT. Raises as `Committer.submit` and its future do."""
-        future = self.committer.submit(writer, rows, entry, generation=generation, inbox=self.inbox)
+        future = self.committer.submit(writer, rows, entry, weight=weight, generation=generation, inbox=self.inbox)
         receipt: Receipt = await future
         return receipt

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.audit.committer import BATCH, Committer, NoRows
+from service.audit.committer import BATCH, BATCH_BYTES, CAPACITY_BYTES, STUCK, Committer, NoRows
 from service.audit.entry import Entry
 from service.audit.log import LogWriter, Place
 from service.audit.note import open_checkpoint
@@ -37,6 +37,7 @@ class StepRows:
     """Leaves its steps in the transaction, and its rows in the state."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: Any, rows: Sequence[object]) -> list[Exception | None]:
         transaction.step("insert")
@@ -74,7 +75,11 @@ class Changing(StepRows):
     changes_registry = True
 
 
-RAISING, STEPS = Raising(), StepRows()
+class Alone(StepRows):
+    alone = True
+
+
+RAISING, STEPS, ALONE = Raising(), StepRows(), Alone()
 
 
 class ListObserver:
@@ -213,6 +218,13 @@ def test_a_poisoned_item_fails_alone(log: Any, committer: Committer[Any], poison
     assert good == list(range(2, 65))
 
 
+def test_what_has_to_go_alone_goes_alone_and_in_its_turn(log: Any, committer: Committer[Any]) -> None:
+    writers = [STEPS, STEPS, ALONE, ALONE, STEPS, ALONE]
+    futures = held(committer, lambda: [committer.submit(writer, n, ENTRY) for n, writer in enumerate(writers)])
+    assert [future.result().index for future in futures] == list(range(2, 8))
+    assert log.transactions == 1 + 5
+
+
 def test_an_entry_that_cannot_be_encoded_fails_alone(committer: Committer[Any]) -> None:
     wrong = Entry("score.read", AT, "key:k1", "Zürich")
     bad, good = held(committer, lambda: [committer.submit(NO_ROWS, None, entry) for entry in (wrong, ENTRY)])
@@ -340,6 +352,23 @@ def test_a_full_queue_takes_nothing_in(log: Any, writer: LogWriter) -> None:
     assert [first.result().index, second.result().index] == [1, 2]
     assert log.state.head.size == 3
     assert observer.seen == [Overloaded, (2, 1, timedelta(0)), (3, 1, timedelta(0))]
+
+
+def test_a_queue_is_full_of_bytes_too(log: Any, writer: LogWriter) -> None:
+    committer = Committer(log, writer, SilentObserver())
+    committer.start()
+    busy = HeldRows()
+    first = committer.submit(busy, 0, ENTRY, weight=CAPACITY_BYTES)
+    assert busy.reached.wait(30)
+    waiting = [committer.submit(STEPS, n, ENTRY, weight=CAPACITY_BYTES // 16) for n in range(16)]
+    with pytest.raises(Overloaded):
+        committer.submit(STEPS, 0, ENTRY, weight=1)
+    light = committer.submit(STEPS, 16, ENTRY)
+    busy.released.set()
+    assert [future.result(30).index for future in (first, *waiting, light)] == list(range(1, 19))
+    assert log.transactions == 1 + CAPACITY_BYTES // BATCH_BYTES + 1
+    assert committer.submit(STEPS, 0, ENTRY, weight=CAPACITY_BYTES).result(30).index == 19
+    committer.close()
 
 
 def test_cancelled_submissions_are_left_out_and_harm_nobody(log: Any, committer: Committer[Any]) -> None:
@@ -488,3 +517,19 @@ def test_many_threads_submit_and_each_gets_its_own_place(log: Any, committer: Co
     for thread in threads:
         thread.join()
     assert sorted(found) == list(range(1, 401))
+
+
+def test_a_write_that_does_not_end_makes_it_unwell_until_it_does(log: Any, writer: LogWriter) -> None:
+    clock, stuck = Ticking(), HeldRows()
+    committer = Committer(log, writer, SilentObserver(), clock=clock)
+    committer.start()
+    waiting = committer.submit(stuck, 0, ENTRY)
+    assert stuck.reached.wait(30)
+    clock.now += STUCK
+    assert committer.well
+    clock.now += 0.1
+    assert not committer.well
+    stuck.released.set()
+    waiting.result(30)
+    assert committer.well
+    committer.close()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -128,3 +129,38 @@ def test_a_stopping_server_finishes_what_it_took_in(
         stopping.join()
     assert [answer.status_code for answer in answers] == [201] * waiting
     assert len({json.loads(answer.content)["audit"]["index"] for answer in answers}) == waiting
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/erasures", {"subject": "S-other", "reason": "subject_request"}),
+        ("retraction", {"reason": "assay_failure"}),
+    ],
+    ids=["erasure", "retraction"],
+)
+def test_what_locks_scores_never_waits_for_a_key_meanwhile(
+    start_server: Start, postgresql_backend: Any, tb_request: dict[str, Any], path: str, body: dict[str, str]
+) -> None:
+    url = postgresql_backend.migrated()
+    server = start_server(url)
+    other = tb_request | {"subject": tb_request["subject"] | {"id": "S-other"}}
+    kept, locked = post(server, tb_request, "k").json()["id"], post(server, other).json()["id"]
+
+    def lock_score() -> Any:
+        with server.client() as client:
+            return client.post(path if path.startswith("/") else f"/v1/scores/{locked}/{path}", json=body)
+
+    # As another replica does it: first the claim of a key, then a score.
+    with psycopg.connect(url) as replica, ThreadPoolExecutor(3) as pool:
+        replica.execute("SELECT FROM idempotency WHERE score_id = %s FOR UPDATE", (kept,))
+        with held_head(url):
+            waiting = []
+            for send, arguments in ((post, (server, tb_request)), (lock_score, ()), (post, (server, tb_request, "k"))):
+                waiting.append(pool.submit(send, *arguments))
+                time.sleep(0.3)
+        time.sleep(0.3)
+        replica.execute("SELECT FROM score WHERE score_id = %s FOR UPDATE", (locked,))
+        replica.rollback()
+        assert [one.result().status_code for one in waiting] == [201, 201, 200]
+    postgresql_backend.remove(url)

@@ -32,6 +32,7 @@ class Rows:
     """Writes scores, until the one that is fatal."""
 
     changes_registry = False
+    alone = False
 
     def __init__(self) -> None:
         self.fatal = False

@@ -96,6 +96,7 @@ class Rows:
     """Writes scores, some of which are poisoned: (row, poison)."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[tuple[ScoreRow, str]]) -> list[Exception | None]:
         if any(poison == "raises" for _, poison in rows):

@@ -24,6 +24,7 @@ class ScoreRows:
     """Writes scores, as a workflow does."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[ScoreRow]) -> list[Exception | None]:
         insert_scores(transaction.connection, rows)

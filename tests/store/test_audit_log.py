@@ -81,6 +81,7 @@ ROW = ScoreRow("1" * 36, "s", "s", "m", "1", "d", "final", 0.5, None, AT, "key:k
 
 class Rows:
     changes_registry = False
+    alone = False
 
     def insert(self, transaction, rows):
         insert_scores(transaction.connection, rows)

@@ -169,6 +169,31 @@ def test_postgresql_waits_for_a_lock_no_longer_than_sqlite(postgresql_backend: A
     postgresql_backend.remove(url)
 
 
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII"])
+def test_postgresql_keeps_every_text_whatever_the_client_is_told_to_speak(
+    postgresql_backend: Any, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    url = postgresql_backend.empty(encoding)
+    monkeypatch.setenv("PGCLIENTENCODING", "latin1")
+    database = Database(f"{url}&client_encoding=latin1")
+    sent = "Gr\u00fc\u00dfe \u2014 \u65e5\u672c"
+    with database.write() as connection:
+        stored = connection.run("SELECT ?::text, octet_length(?::text)", (sent, sent)).fetchone()
+        assert stored == (sent, len(sent.encode()))
+        assert connection.execute(text("SELECT CAST(:sent AS text)").bindparams(sent=sent)).scalar_one() == sent
+    database.close()
+    postgresql_backend.remove(url)
+
+
+def test_postgresql_in_an_encoding_that_lacks_letters_is_refused(postgresql_backend: Any) -> None:
+    url = postgresql_backend.empty("LATIN1")
+    database = Database(url)
+    with pytest.raises(UnsafeConfiguration, match="LATIN1"), database.read():
+        pass
+    database.close()
+    postgresql_backend.remove(url)
+
+
 def test_the_pool_recovers_when_its_connections_were_cut(postgresql_backend: Any) -> None:
     url = postgresql_backend.migrated()
     database = Database(url)

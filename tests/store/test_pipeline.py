@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
 
 from service.errors import RowRefused, StorageUnavailable
+from service.store import pipeline
 from service.store.arrays import packed
 from service.store.engine import Database
 from tests.conftest import Postgresql
@@ -45,12 +49,32 @@ def delete_all_and_fail(database: Database) -> None:
         raise ZeroDivisionError
 
 
+def insert_when_stopped(database: Database, stopped: list[int]) -> None:
+    with database.write() as connection:
+        (pid,) = connection.run("SELECT pg_backend_pid()").fetchone()
+        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid)
+        connection.run("INSERT INTO kept VALUES (?)", (1,)).fetchall()
+
+
 def insert_when_terminated(database: Database) -> None:
     with database.write() as connection:
         (pid,) = connection.run("SELECT pg_backend_pid()").fetchone()
         with database.write() as other:
             other.run("SELECT pg_terminate_backend(?::integer)::text", (pid,)).fetchall()
         connection.run("INSERT INTO kept VALUES (?)", (1,))
+
+
+def ask_when_answered_and_terminated(database: Database) -> None:
+    with database.write() as connection:
+        (pid,) = connection.run("SELECT pg_backend_pid()").fetchone()
+        answer = connection.run("SELECT 5")
+        connection._pipeline()._server.flush()  # it is answered before the end of the pipeline is asked for
+        time.sleep(0.2)
+        with database.write() as other:
+            other.run("SELECT pg_terminate_backend(?::integer)::text", (pid,)).fetchall()
+        time.sleep(0.2)
+        answer.fetchall()
 
 
 def test_values_come_back_as_they_were_sent_however_often_it_is_run(database: Database) -> None:
@@ -119,7 +143,25 @@ def test_arrays_keep_their_nulls_and_their_order(database: Database) -> None:
         assert answer.fetchall() == [("a", "0.30000000000000004"), (None, "-0"), ("\u00e9", None)]
 
 
+def test_a_server_that_falls_silent_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "SILENCE_SECONDS", 0.5)
+    stopped: list[int] = []
+    try:
+        with pytest.raises(StorageUnavailable):
+            insert_when_stopped(database, stopped)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert numbers(database) == []
+
+
 def test_a_server_that_goes_away_is_an_unavailable_storage(database: Database) -> None:
     with pytest.raises(StorageUnavailable):
         insert_when_terminated(database)
+    assert numbers(database) == []
+
+
+def test_a_server_that_goes_away_behind_its_last_answer_is_one_too(database: Database) -> None:
+    with pytest.raises(StorageUnavailable):
+        ask_when_answered_and_terminated(database)
     assert numbers(database) == []

@@ -22,6 +22,7 @@ Save = Callable[[ScoreRow], int]
 def retract(committer: Committer[SqlTransaction], entry: Entry, score_id: str) -> int:
     class Writer:
         changes_registry = False
+        alone = False
 
         def insert(self, transaction: SqlTransaction, rows: list[str]) -> list[Exception | None]:
             assert lock_scores(transaction.connection, rows) == set(rows)

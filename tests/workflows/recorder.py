@@ -29,6 +29,7 @@ class Scores:
     """Stores scores."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[ScoreRow]) -> list[Exception | None]:
         insert_scores(transaction.connection, rows)
@@ -43,6 +44,7 @@ class Retractions:
     """Stores retractions by the ids of scores."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[str]) -> list[Exception | None]:
         return [None] * len(rows)
@@ -57,6 +59,7 @@ class Erasures:
     """Deletes scores, newest first, and what refers to them."""
 
     changes_registry = False
+    alone = False
 
     def insert(self, transaction: SqlTransaction, rows: Sequence[list[str]]) -> list[Exception | None]:
         for ids in rows:
