@@ -1,6 +1,7 @@
 """What makes a start safe or refuses it: production settings, database durability, schemas, damaged artifacts."""
 
 import json
+import logging
 import re
 import shutil
 import sqlite3
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from service.app import LogObserver
 from service.audit.note import Signer
+from service.errors import Overloaded, StorageUnavailable
 from tests.conftest import command_here
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -288,3 +291,17 @@ def test_the_viewer_is_for_development_only(
     with server.client() as client:
         assert client.get("/docs").status_code == 404
         assert client.get("/openapi.json").status_code == 200
+
+
+def test_a_full_queue_is_told_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    seconds = [10.0]
+    observer = LogObserver(lambda: seconds[0])
+    with caplog.at_level(logging.ERROR, logger="exoscore"):
+        for now in (10.0, 10.1, 10.9, 11.0, 11.5, 12.5):
+            seconds[0] = now
+            observer.failed(Overloaded("full", "later"))
+        observer.failed(StorageUnavailable("gone", "later"))
+    assert [record.__dict__["fields"]["error_type"] for record in caplog.records] == [
+        *(3 * ["Overloaded"]),
+        "StorageUnavailable",
+    ]

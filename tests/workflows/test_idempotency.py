@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import IdempotencyMismatch, InputRejected, RequestInProgress
+from service.errors import Gone, IdempotencyMismatch, InputRejected, RequestInProgress
 from service.store import idempotency as store
 from service.workflows.idempotency import Running, Ticket, forget_expired, purge, stored_under
 from service.workflows.keys import keyed_hash
@@ -63,6 +63,12 @@ def test_another_body_is_refused_while_the_key_is_remembered(services: Services,
         stored_under(services, issue(body=b"[]"))
     clock.now += timedelta(hours=24)
     assert stored_under(services, issue(body=b"[]")) is None
+
+
+def test_a_key_whose_score_is_gone_says_that_it_was_erased(services: Services) -> None:
+    claim(services, issue())
+    with pytest.raises(Gone):
+        stored_under(services, issue())
 
 
 def test_expired_keys_are_deleted_and_others_stay(services: Services, clock: Any) -> None:
