@@ -91,10 +91,11 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         _bring_schema_up(database)
         if settings.production and serving:
             _refuse_unsafe_database(database)
-            _warn_of_a_witness_beside(settings, database)
         witness = witness_of(settings)
         _leave_an_earlier_database_behind(settings, database, tell=announce if serving else warn)
         require_witnessed(database, witness)
+        if settings.production and serving:
+            _warn_of_a_witness_beside(settings, database)
         storage = SqlLogStorage(database)
         storage.open(writer, site=settings.site, now=utc_now())
         models = _load_models(settings)
