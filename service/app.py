@@ -40,7 +40,6 @@ from service.terminal import announce, warn
 from service.workflows.denied import DeniedAccess, record_denied
 from service.workflows.erase_subject import scrub_regularly
 from service.workflows.idempotency import forget_expired
-from service.workflows.inbox import HANDFUL, HANDFUL_APART, LoopInbox
 from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
 from service.workflows.reopen_log import Reopened, reopen
 from service.workflows.services import Services, utc_now
@@ -109,7 +108,6 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         pepper=pepper,
         site=settings.site,
         idempotency_ttl=timedelta(hours=settings.idempotency_hours),
-        inbox=LoopInbox(HANDFUL if database.embedded else HANDFUL_APART),
     )
 
 

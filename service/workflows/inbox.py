@@ -21,9 +21,8 @@ PATIENCE_SECONDS = 12.0
 LOOK_SECONDS = 1.0
 """How often those who wait are looked after."""
 
-HANDFUL, HANDFUL_APART = 64, 8
-"""So many submissions are handed over at once, whether more are on their way or not: many to a database in this
-process, which reads no requests while it commits; fewer to one apart, which commits some while the next are read."""
+HANDFUL = 64
+"""So many submissions are handed over at once, whether more are on their way or not."""
 
 Waiting = asyncio.Future[Receipt]
 
@@ -33,14 +32,7 @@ class LoopInbox:
     StorageUnavailable, at most `look_seconds` later: a caller is answered even where a database has stopped in the
     middle of a sentence."""
 
-    def __init__(
-        self,
-        handful: int = HANDFUL,
-        *,
-        patience_seconds: float = PATIENCE_SECONDS,
-        look_seconds: float = LOOK_SECONDS,
-    ) -> None:
-        self._handful = handful
+    def __init__(self, patience_seconds: float = PATIENCE_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:
         self._patience_seconds = patience_seconds
         self._look_seconds = look_seconds
         self._made: list[Waiting] = []
@@ -66,7 +58,7 @@ class LoopInbox:
 
     def _turn(self, take: Take, before: int) -> None:
         count = len(self._held)
-        if before < count < self._handful:
+        if before < count < HANDFUL:
             asyncio.get_running_loop().call_soon(self._turn, take, count)
         else:
             held, self._held = self._held, []
