@@ -4,13 +4,9 @@ The rules:
 
 1. One thread per process writes what is recorded. `submit` hands over business rows and an entry, and answers with a
    future; the future is set after COMMIT has returned, never before. Whoever waits for it can tell the world.
-2. One transaction carries all the submissions that are waiting, at most `BATCH`; the next batch gathers while this one
-   commits, so sixty-four callers share one COMMIT. Who comes alone is not kept waiting. But callers who were answered
-   together come back together, and the first of them does not go alone: where fewer than half as many wait as the
-   transaction before carried, it waits `GATHER` seconds at most. What locks rows in an order of its own goes alone.
-3. The queue is bounded, in number and in bytes. When it is full, or the committer is not running, `submit` raises and
-   nothing was taken in. An inbox may hand over a moment later; what comes only after `close` is refused through its
-   future.
+2. One transaction carries all the submissions that are waiting; how they gather, and how many may wait, stands in
+   `submissions.py`.
+3. When nothing more may wait, or the committer is not running, `submit` raises and nothing was taken in.
 4. Rows and entries are one transaction, in this order:
    insert the business rows; lock the head of the log; compare the registry generation; leave out what was refused;
    append the entries at `seq = size` on, extend and sign the tree (`audit.log`); link the rows to (log_id, seq);
@@ -23,11 +19,9 @@ The rules:
 7. If the outcome of a COMMIT is unknown, the head is locked and read again: behind its lock nothing can still be on
    its way. Where the batch's leaves are found, it was committed and the receipts are given; where they are not, nothing
    was stored; where the head cannot be read in time, the callers are told that the outcome is not known.
-8. A submission that was cancelled before its turn is left out; whoever gives up later changes nothing in what is
-   stored.
-9. A submission whose turn comes only after `patience` seconds is refused unopened: its caller has given up, and a row
+8. A submission whose turn comes only after `patience` seconds is refused unopened: its caller has given up, and a row
    stored behind a caller's back is one that a retry stores again.
-10. `close` takes nothing more in, writes what is waiting, and returns when the thread has ended.
+9. `close` takes nothing more in, writes what is waiting, and returns when the thread has ended.
 
 A worked example. The head says log 1, size 17, last recorded at 10:00:00. Two scores wait, with `at` 09:59:59.8 and
 10:00:00.2. Their rows are inserted, the head is locked, the first one's `at` becomes 10:00:00, they get seq 17 and 18,
@@ -39,13 +33,10 @@ COMMIT failed, the head would still say 17, no row would exist, and both futures
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
-from typing import Any, Generic, Protocol, TypeVar
+from threading import Thread
+from typing import Any, Generic
 
 from service.errors import (
     CommitUnconfirmed,
@@ -53,33 +44,18 @@ from service.errors import (
     Overloaded,
     RegistryChanged,
     RowRefused,
-    ShuttingDown,
     StorageUnavailable,
     SystemFault,
 )
 
 from .entry import Entry
-from .log import Extension, Head, Leaf, LogStorage, LogWriter, Place, Transaction, encoded
+from .log import Extension, Head, LogStorage, LogWriter, encoded
 from .outcome import Batch, Inbox, Observer, Outcome, Receipt, ThreadInbox
-
-CAPACITY = 4096
-"""Submissions that may wait."""
-
-CAPACITY_BYTES = 128 * 1024**2
-"""Bytes of rows that may wait: a request may have a megabyte, and the memory of a server has an end."""
-
-BATCH = 512
-"""Submissions that one transaction carries at most."""
-
-BATCH_BYTES = 16 * 1024**2
-"""Bytes of rows after which a transaction takes no further submission."""
+from .submissions import CAPACITY, GATHER, R, Submission, SubmissionQueue, T, Writer
 
 PATIENCE = 3.0
 """Seconds a submission may wait for its turn; shorter than a write waits for its lock, so that one stuck write does not
 make those behind it stuck as well. Also how long an unknown outcome is asked after."""
-
-GATHER = 0.0005
-"""Seconds that a transaction waits for company, where fewer than half as many wait as the one before carried."""
 
 RECOVERY = 10.0
 """Seconds after a failed write during which the committer calls itself unwell, unless a write succeeds before."""
@@ -92,69 +68,7 @@ ASK_AGAIN = 0.1
 """Seconds between two looks at the head while the outcome of a COMMIT is unknown."""
 
 
-T = TypeVar("T", bound=Transaction)
-T_contra = TypeVar("T_contra", bound=Transaction, contravariant=True)
-R = TypeVar("R")
-R_contra = TypeVar("R_contra", contravariant=True)
-
-
-class Writer(Protocol[T_contra, R_contra]):
-    """Writes the business rows of one kind of submission, many at a time. Both methods run in the committer's thread.
-    What they raise fails one submission, see rule 6, and they are called again without it."""
-
-    changes_registry: bool
-    """Whether these rows raise the registry generation; nothing follows such a submission in its transaction, so what
-    was looked up before the change is compared with the generation after it."""
-
-    alone: bool
-    """Whether such a submission has a transaction of its own: its rows lock what others lock in another order, and two
-    replicas that each mixed both would wait for each other."""
-
-    def insert(self, transaction: T_contra, rows: Sequence[R_contra]) -> Iterable[Exception | None]:
-        """Insert the rows; answer for each whether it was refused. A refused row must leave nothing behind. The answers
-        are gone through when the head is locked, so that a database may be asked for all of it at once."""
-        ...
-
-    def link(self, transaction: T_contra, rows: Sequence[R_contra], places: Sequence[Place]) -> None:
-        """Record where in the log the rows are; the head is locked here, so what is read here stays so until COMMIT."""
-        ...
-
-
-class NoRows:
-    """The writer of entries that stand alone."""
-
-    changes_registry = False
-    alone = False
-
-    def insert(self, transaction: Transaction, rows: Sequence[None]) -> Sequence[Exception | None]:  # noqa: ARG002
-        """Insert nothing."""
-        return [None] * len(rows)
-
-    def link(self, transaction: Transaction, rows: Sequence[None], places: Sequence[Place]) -> None:
-        """Do nothing."""
-
-
-@dataclass(slots=True, eq=False)
-class _Submission(Generic[T]):
-    """What waits: handed in once, encoded and placed in its turn."""
-
-    writer: Writer[T, Any]
-    rows: Any
-    entry: Entry
-    weight: int
-    generation: int | None
-    inbox: Inbox
-    future: Any
-    submitted: float
-    leaf: Leaf | None = None
-    place: Place | None = None
-
-    def is_older(self, generation: int) -> bool:
-        """Whether its key or model was looked up under an older registry generation."""
-        return self.generation is not None and self.generation < generation
-
-
-_Answers = list[tuple[list[_Submission[T]], Iterable[Exception | None]]]
+_Answers = list[tuple[list[Submission[T]], Iterable[Exception | None]]]
 """Submissions of one writer, and what it answers for each."""
 
 
@@ -183,27 +97,19 @@ class Committer(Generic[T]):
         self._storage = storage
         self._log = log
         self._observer = observer
-        self._capacity = capacity
         self._patience = patience
-        self._gather_seconds = gather
         self._clock = clock
         self._failed_at: float | None = None
         self._turn_began: float | None = None
-        self._queue: SimpleQueue[list[_Submission[T]] | None] = SimpleQueue()
-        self._backlog: deque[_Submission[T]] = deque()
-        self._gate = Lock()
-        self._accepting = False
-        self._waiting = self._waiting_bytes = 0
-        self._carried = 0
-        self._ended = False
-        self._settled: list[tuple[_Submission[T], Outcome]] = []
+        self._queue = SubmissionQueue[T](capacity, gather=gather, clock=clock)
+        self._settled: list[tuple[Submission[T], Outcome]] = []
         self._thread = Thread(target=self._run, name="committer", daemon=True)
         self._threads = ThreadInbox()
 
     def start(self) -> None:
         """Start the thread; once only."""
         self._thread.start()
-        self._accepting = True
+        self._queue.open()
 
     @property
     def well(self) -> bool:
@@ -212,7 +118,7 @@ class Committer(Generic[T]):
         failed_at, began = self._failed_at, self._turn_began
         recovered = failed_at is None or self._clock() - failed_at > RECOVERY
         moving = began is None or self._clock() - began <= STUCK
-        return self._accepting and self._thread.is_alive() and recovered and moving
+        return self._queue.accepting and self._thread.is_alive() and recovered and moving
 
     def submit(
         self,
@@ -230,91 +136,28 @@ class Committer(Generic[T]):
         gives a Receipt, or raises what the writer refused the rows with, `RegistryChanged`, or another `SystemFault`.
         """
         chosen = self._threads if inbox is None else inbox
-        with self._gate:
-            if not self._accepting:
-                raise _shutting_down()
-            full = self._waiting >= self._capacity or self._waiting_bytes + weight > CAPACITY_BYTES
-            if not full:
-                self._waiting += 1
-                self._waiting_bytes += weight
-        if full:
-            refusal = Overloaded("Too many requests are waiting to be stored.", "Send the request again soon.")
+        try:
+            return self._queue.put(writer, rows, entry, weight=weight, generation=generation, inbox=chosen)
+        except Overloaded as refusal:
             self._observe(self._observer.failed, refusal)
-            raise refusal
-        future = chosen.future()
-        submission = _Submission(writer, rows, entry, weight, generation, chosen, future, self._clock())
-        chosen.hand_over(submission, self._take)
-        return future
-
-    def _take(self, submissions: list[_Submission[T]]) -> None:
-        # The gate keeps late submissions from landing behind the end mark, where nobody would ever answer them.
-        with self._gate:
-            accepting = self._accepting
-            if accepting:
-                self._queue.put(submissions)
-        if not accepting:
-            for one in submissions:
-                if one.inbox.begin(one.future):
-                    one.inbox.deliver([(one.future, _shutting_down())])
+            raise
 
     def close(self) -> None:
         """Write what is waiting and end the thread. Closing again does nothing."""
-        with self._gate:
-            running, self._accepting = self._accepting, False
-        if running:
-            self._queue.put(None)
+        if self._queue.close():
             self._thread.join()
 
     def _run(self) -> None:
         going = True
         while going:
-            batch, going = self._gather()
+            batch, going = self._queue.gather()
             if batch:
                 self._turn_began = self._clock()
                 self._write(batch)
                 self._turn_began = None
                 self._deliver()
 
-    def _gather(self) -> tuple[list[_Submission[T]], bool]:
-        """The submissions that are waiting, at least one, and whether more may come."""
-        if not self._ended:
-            self._fetch()
-        batch: list[_Submission[T]] = []
-        before, weight = len(self._backlog), 0
-        while self._backlog and len(batch) < BATCH and weight < BATCH_BYTES:
-            if batch and self._backlog[0].writer.alone:
-                break
-            submission = self._backlog.popleft()
-            weight += submission.weight
-            if submission.inbox.begin(submission.future):
-                batch.append(submission)
-                if submission.writer.changes_registry or submission.writer.alone:
-                    break
-        self._carried = before - len(self._backlog)
-        with self._gate:
-            self._waiting -= self._carried
-            self._waiting_bytes -= weight
-        return batch, bool(self._backlog) or not self._ended
-
-    def _fetch(self) -> None:
-        """Move what waits to the backlog, at least one submission or the end mark."""
-        deadline = 0.0
-        try:
-            while not self._ended:
-                timeout = None
-                if self._backlog:
-                    deadline = deadline or self._clock() + self._gather_seconds
-                    few = len(self._backlog) < self._carried / 2
-                    timeout = max(0.0, deadline - self._clock()) if few else 0.0
-                handed = self._queue.get(timeout=timeout)
-                if handed is None:
-                    self._ended = True
-                else:
-                    self._backlog.extend(handed)
-        except Empty:
-            return
-
-    def _write(self, batch: list[_Submission[T]]) -> None:
+    def _write(self, batch: list[Submission[T]]) -> None:
         """Write a batch; afterwards each of its submissions is settled."""
         batch = self._patient(batch)
         if not batch:
@@ -332,12 +175,12 @@ class Committer(Generic[T]):
             self._write(batch[:middle])
             self._write(batch[middle:])
 
-    def _write_current(self, batch: list[_Submission[T]], generation: int) -> None:
+    def _write_current(self, batch: list[Submission[T]], generation: int) -> None:
         change = RegistryChanged("A key or a model changed while the request was under way.", "Send it again.")
         self._settled += [(one, change) for one in batch if one.is_older(generation)]
         self._write([one for one in batch if not one.is_older(generation)])
 
-    def _patient(self, batch: list[_Submission[T]]) -> list[_Submission[T]]:
+    def _patient(self, batch: list[Submission[T]]) -> list[Submission[T]]:
         limit = self._clock() - self._patience
         if all(one.submitted >= limit for one in batch):
             return batch
@@ -345,11 +188,11 @@ class Committer(Generic[T]):
         self._fail([one for one in batch if one.submitted < limit], late)
         return [one for one in batch if one.submitted >= limit]
 
-    def _commit(self, batch: list[_Submission[T]]) -> None:
+    def _commit(self, batch: list[Submission[T]]) -> None:
         for one in batch:
             one.leaf = encoded(one.entry)
         live = batch
-        refused: list[tuple[_Submission[T], Outcome]] = []
+        refused: list[tuple[Submission[T], Outcome]] = []
         extension: Extension | None = None
         try:
             with self._storage.transaction() as transaction:
@@ -367,11 +210,11 @@ class Committer(Generic[T]):
         if extension is not None:
             self._keep(live, extension)
 
-    def _insert(self, transaction: T, batch: list[_Submission[T]]) -> _Answers[T]:
+    def _insert(self, transaction: T, batch: list[Submission[T]]) -> _Answers[T]:
         """Insert the rows of a batch; what their writers answer."""
         return [(group, writer.insert(transaction, [one.rows for one in group])) for writer, group in _grouped(batch)]
 
-    def _extend(self, transaction: T, head: Head, live: list[_Submission[T]]) -> Extension:
+    def _extend(self, transaction: T, head: Head, live: list[Submission[T]]) -> Extension:
         drafts = [one.leaf for one in live if one.leaf is not None]
         extension = self._log.extend(transaction, head, [one.entry for one in live], drafts)
         for one, place in zip(live, extension.places, strict=True):
@@ -399,7 +242,7 @@ class Committer(Generic[T]):
                     raise unconfirmed from None
                 time.sleep(ASK_AGAIN)
 
-    def _keep(self, live: list[_Submission[T]], extension: Extension) -> None:
+    def _keep(self, live: list[Submission[T]], extension: Extension) -> None:
         self._log.keep(extension)
         self._failed_at = None
         head = extension.head
@@ -411,7 +254,7 @@ class Committer(Generic[T]):
         batch = Batch(head.origin, head.size, len(extension.leaves), extension.behind)
         self._observe(self._observer.committed, batch)
 
-    def _fail(self, batch: Iterable[_Submission[T]], error: BaseException) -> None:
+    def _fail(self, batch: Iterable[Submission[T]], error: BaseException) -> None:
         if isinstance(error, SystemFault) and not isinstance(error, Overloaded):
             self._failed_at = self._clock()
         self._settled += [(one, error) for one in batch]
@@ -432,10 +275,10 @@ class Committer(Generic[T]):
 
 
 def _sorted_out(
-    batch: list[_Submission[T]], answers: _Answers[T]
-) -> tuple[list[_Submission[T]], list[tuple[_Submission[T], Outcome]]]:
+    batch: list[Submission[T]], answers: _Answers[T]
+) -> tuple[list[Submission[T]], list[tuple[Submission[T], Outcome]]]:
     """The submissions that go on, and those that were refused."""
-    refused: list[tuple[_Submission[T], Outcome]] = []
+    refused: list[tuple[Submission[T], Outcome]] = []
     for group, answered in answers:
         refused += [(one, error) for one, error in zip(group, answered, strict=True) if error is not None]
     if not refused:
@@ -444,13 +287,9 @@ def _sorted_out(
     return [one for one in batch if id(one) not in turned_away], refused
 
 
-def _shutting_down() -> ShuttingDown:
-    return ShuttingDown("The service is not taking in requests.", "Send the request again soon.")
-
-
-def _grouped(batch: list[_Submission[T]]) -> list[tuple[Writer[T, Any], list[_Submission[T]]]]:
+def _grouped(batch: list[Submission[T]]) -> list[tuple[Writer[T, Any], list[Submission[T]]]]:
     """The submissions by their writer, in the order in which the writers first appear."""
-    groups: dict[int, tuple[Writer[T, Any], list[_Submission[T]]]] = {}
+    groups: dict[int, tuple[Writer[T, Any], list[Submission[T]]]] = {}
     for one in batch:
         groups.setdefault(id(one.writer), (one.writer, []))[1].append(one)
     return list(groups.values())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from service.audit.committer import NoRows, Writer
 from service.audit.entry import Entry
 from service.audit.outcome import Receipt
+from service.audit.submissions import NoRows, Writer
 from service.errors import RegistryChanged
 from service.store.audit_log import SqlTransaction
 from service.workflows.key_cache import Caller

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from service.audit.committer import Committer, Writer
+from service.audit.committer import Committer
 from service.audit.entry import Entry
 from service.audit.outcome import Receipt
+from service.audit.submissions import Writer
 from service.registry.active import ActiveSlot
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from service.audit.committer import BATCH, BATCH_BYTES, CAPACITY_BYTES, STUCK, Committer, NoRows
+from service.audit.committer import STUCK, Committer
 from service.audit.entry import Entry
 from service.audit.log import LogWriter, Place
 from service.audit.note import open_checkpoint
 from service.audit.outcome import Batch, Receipt, SilentObserver, Take, ThreadInbox
+from service.audit.submissions import BATCH, BATCH_BYTES, CAPACITY_BYTES, NoRows
 from service.errors import (
     CommitUnconfirmed,
     Conflict,

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text, update
 
-from service.audit.committer import Committer, NoRows
+from service.audit.committer import Committer
 from service.audit.entry import Entry, leaf_hash, timestamp
 from service.audit.log import Head, LogWriter, encoded
 from service.audit.note import Checkpoint, Signer, open_checkpoint
 from service.audit.outcome import SilentObserver
+from service.audit.submissions import NoRows
 from service.audit.tree import root_of
 from service.errors import Conflict, LogDamaged, LogNotOpen, SigningKeyMismatch, StorageUnavailable
 from service.store import audit_log
@@ -39,7 +40,8 @@ NO_ROWS = NoRows()
 WRITER = """
 import sys
 from datetime import UTC, datetime
-from service.audit.committer import Committer, NoRows
+from service.audit.committer import Committer
+from service.audit.submissions import NoRows
 from service.audit.outcome import SilentObserver
 from service.audit.entry import Entry
 from service.audit.log import LogWriter

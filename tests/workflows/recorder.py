@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert
 
-from service.audit.committer import Committer, NoRows
+from service.audit.committer import Committer
 from service.audit.entry import Entry, Prior, commitment, timestamp
 from service.audit.log import LogWriter, Place
 from service.audit.note import Signer, open_checkpoint
 from service.audit.outcome import Receipt, SilentObserver
+from service.audit.submissions import NoRows
 from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage, SqlTransaction, begin
 from service.store.engine import Database

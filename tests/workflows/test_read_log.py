@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from service.audit.committer import NoRows
 from service.audit.entry import Entry
+from service.audit.submissions import NoRows
 from service.domain.log_query import ConsistencyQuery, EntriesQuery
 from service.errors import LogDamaged, LogNotOpen
 from service.store.engine import Database

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from service.audit.committer import Committer, NoRows
+from service.audit.committer import Committer
 from service.audit.entry import Entry, Prior
 from service.audit.log import Head, LogWriter
 from service.audit.note import Checkpoint, Signer, open_checkpoint, parse_vkey, sign_checkpoint
 from service.audit.outcome import SilentObserver
+from service.audit.submissions import NoRows
 from service.errors import Conflict, LogDamaged, LogForked, LogNotOpen, SigningKeyMismatch, WitnessUnavailable
 from service.store.audit_log import SqlLogStorage, find_head, find_newest, find_open, list_entries
 from service.store.engine import Database

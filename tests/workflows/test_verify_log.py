@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.audit.committer import NoRows
 from service.audit.entry import Entry, Prior
+from service.audit.submissions import NoRows
 from service.errors import InputRejected
 from service.store.log_reader import LogOpener
 from service.workflows.verify_log import Verification, parse_witness, verify_all

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from service.audit.committer import Committer, NoRows
+from service.audit.committer import Committer
 from service.audit.entry import Entry
 from service.audit.log import LogWriter
 from service.audit.note import Checkpoint, Signer, sign_checkpoint
 from service.audit.outcome import SilentObserver
+from service.audit.submissions import NoRows
 from service.audit.witness import Kept, Witness
 from service.errors import LogDamaged, LogForked, WitnessUnavailable
 from service.store.audit_log import SqlLogStorage, find_newest
