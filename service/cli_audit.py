@@ -20,6 +20,7 @@ from service.terminal import say_exactly, show
 
 if TYPE_CHECKING:
     from service.store.engine import Database
+    from service.workflows.verify_records import RecordReport
 
 SOUND, BROKEN = 0, 1
 
@@ -67,10 +68,14 @@ def audit_verify(options: argparse.Namespace, settings: Settings) -> int:
         root = "-" if log.root is None else log.root.hex()
         lines.append(f"{log.origin}  {log.state}  {log.entries} entries  root {root}")
     if found.records is not None:
-        lines.append(f"compared: {found.records.scores} scores, {found.records.keys} keys")
+        lines.append(_compared(found.records))
     lines.append(f"{'sound' if found.sound else 'BROKEN'}, {found.seconds:.1f} s")
     show(found.document(), "\n".join(lines), as_json=options.json)
     return SOUND if found.sound else BROKEN
+
+
+def _compared(records: RecordReport) -> str:
+    return f"compared: {records.scores} scores, {records.keys} keys, {records.versions} versions"
 
 
 def audit_checkpoint(options: argparse.Namespace, settings: Settings) -> int:

@@ -79,6 +79,14 @@ class ScopeMissing(InputRejected):
     title = "The API key lacks a scope"
 
 
+class PersonRequired(InputRejected):
+    """The key is valid, but belongs to a machine; what is asked for takes a person's signature."""
+
+    code = "person_required"
+    http_status = 403
+    title = "A person has to sign"
+
+
 class NotFound(InputRejected):
     """The thing named does not exist."""
 
@@ -107,6 +115,13 @@ class VersionNotInForce(Conflict):
 
     code = "version_not_in_force"
     title = "The version cannot answer in its present state"
+
+
+class VersionExists(Conflict):
+    """The name and version are taken; a version never changes."""
+
+    code = "version_exists"
+    title = "The version exists already"
 
 
 class ScoreSuperseded(Conflict):
@@ -214,6 +229,21 @@ class NoActiveModel(SystemFault):
 
     code = "no_active_model"
     title = "No version of the model is in force"
+
+
+class VersionLoading(SystemFault):
+    """The version was put in force a moment ago and is still being loaded here; nothing was stored."""
+
+    code = "version_loading"
+    title = "The version is being loaded"
+    retry_after = 1
+
+
+class VersionUnusable(SystemFault):
+    """The version is in force, but does not pass its self-test on this machine."""
+
+    code = "version_unusable"
+    title = "The version cannot be used here"
 
 
 class UnsafeConfiguration(SystemFault):

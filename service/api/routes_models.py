@@ -1,4 +1,4 @@
-"""Models over HTTP: which exist, which version answers, what a version needs, and its card."""
+"""Models over HTTP: which version of one answers, what a version needs, and its card; see `routes_registry`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from service.api.openapi import problems_of
-from service.api.schemas import ModelDetail, ModelPage, VersionDetail
+from service.api.openapi_parts import problems_of
+from service.api.schemas import ModelDetail, VersionDetail
 from service.api.security import requires, services_of
 from service.workflows import read_models
 from service.workflows.key_cache import Caller
@@ -16,13 +16,6 @@ from service.workflows.key_cache import Caller
 router = APIRouter(tags=["models"])
 Reader = Annotated[Caller, Depends(requires("models:read"))]
 ERRORS = problems_of(401, 403, 404, 503)
-
-
-@router.get("/v1/models", summary="List models", responses=problems_of(401, 403, 503))
-async def list_models(request: Request, _: Reader) -> ModelPage:
-    """Every model with its aliases and its newest version."""
-    items = read_models.list_models(services_of(request).registry.current)
-    return ModelPage.model_validate({"items": items, "next_cursor": None})
 
 
 @router.get("/v1/models/{name}", summary="Show a model", responses=ERRORS)

@@ -34,6 +34,10 @@ _UNPLACED = """SELECT s.score_id FROM score s LEFT JOIN score_log l ON l.score_i
  WHERE l.score_id IS NULL ORDER BY s.score_id"""
 _KEYS = f"SELECT {', '.join(column.name for column in api_key.columns)} FROM api_key ORDER BY key_id"  # noqa: S608
 
+_TRANSITIONS = (
+    "SELECT log_id, seq, transition_id, name, version, statement, salt FROM model_transition ORDER BY log_id, seq"
+)
+
 
 class SqlLogReader:
     """Reads one state of the database; see `audit.scan.LogReader` for what the first four methods give."""
@@ -89,6 +93,22 @@ class SqlLogReader:
     def keys(self) -> Iterator[tuple[Any, ...]]:
         """Every API key, column by column."""
         return self._rows(_KEYS)
+
+    def transitions(self) -> Iterator[tuple[Any, ...]]:
+        """Every row of `model_transition` by place: log_id, seq, transition_id, name, version, statement, salt."""
+        return self._rows(_TRANSITIONS)
+
+    def versions(self) -> Iterator[tuple[Any, ...]]:
+        """Every registered version: name, version, digest, signature_digest, state."""
+        return self._rows("SELECT name, version, digest, signature_digest, state FROM model_version")
+
+    def aliases(self) -> Iterator[tuple[Any, ...]]:
+        """Every alias: name, alias, version."""
+        return self._rows("SELECT name, alias, version FROM model_alias")
+
+    def parts(self) -> Iterator[tuple[Any, ...]]:
+        """Every part of a file of an artifact by place: digest, part, content."""
+        return self._rows("SELECT digest, part, content FROM artifact_part ORDER BY digest, part")
 
     def _range(
         self, statement: str, column: str, log_id: int, start: int | None, stop: int | None

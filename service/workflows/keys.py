@@ -20,7 +20,8 @@ from service.store.audit_log import SqlTransaction, find_generation
 from service.store.engine import Database
 from service.store.keys import KeyRow
 from service.workflows.key_cache import Caller
-from service.workflows.services import Services, in_thread
+from service.workflows.patience import in_thread
+from service.workflows.services import Services
 
 SCOPES = (
     "scores:write",
