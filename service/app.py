@@ -30,6 +30,7 @@ from service.audit.witness import Witness
 from service.errors import InputRejected, Overloaded, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ActiveModels, ActiveSlot
 from service.registry.bundled import load_bundled
+from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
 from service.store import migrate
 from service.store.audit_log import SqlLogStorage, find_newest
@@ -140,7 +141,8 @@ def _signer(pem: bytes) -> Signer:
 
 
 def _load_models(settings: Settings) -> ActiveModels:
-    models = load_bundled(shipped("model_artifacts"), in_force=not settings.production)
+    trusted = trusted_publishers(settings.trusted_publishers)
+    models = load_bundled(shipped("model_artifacts"), in_force=not settings.production, trusted=trusted)
     for version in models.versions:
         if version.reason is not None:
             name = f"{version.name}@{version.version}"
