@@ -38,8 +38,9 @@ from service.audit.outcome import Batch
 from service.audit.witness import Witness
 from service.errors import InputRejected, Overloaded, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
 from service.registry.active import ModelVersion
+from service.registry.artifact import Expected
 from service.registry.loading import load_version
-from service.registry.publishers import PUBLISHERS
+from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
 from service.store import migrate
 from service.store.audit_log import SqlLogStorage, find_newest
@@ -113,7 +114,7 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         committer = Committer(storage, writer, LogObserver(), capacity=settings.queue_capacity)
         committer.start()
         undo.callback(committer.close)
-        publishers = (*PUBLISHERS, *settings.publishers)
+        publishers = trusted_publishers(settings.trusted_publishers)
         services = Services(
             database=database,
             committer=committer,
@@ -131,7 +132,7 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
 
 
 def _load(publishers: tuple[str, ...], row: VersionRow, files: Mapping[str, bytes]) -> ModelVersion:
-    return load_version(row.name, row.version, row.digest, files, publishers)
+    return load_version(Expected(row.name, row.version, row.digest), files, publishers)
 
 
 def _secrets(settings: Settings) -> tuple[bytes, Signer]:

@@ -1,4 +1,4 @@
-"""The `exoscore model` commands: list, show, card and verify. Heavy imports wait until a command needs them."""
+"""The `exoscore model` commands: list, show, card, sign and verify. Heavy imports wait until a command needs them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.errors import ArtifactRejected
+from service.errors import InputRejected
 from service.settings import Settings, shipped
-from service.terminal import report, say, show
+from service.terminal import say, show
 
 if TYPE_CHECKING:
     from service.registry.active import ActiveModels
+    from service.registry.artifact import Artifact
     from service.workflows.read_models import CardForm
 
-DONE, FAILED = 0, 1
+DONE = 0
 
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -29,15 +30,21 @@ def add_model_commands(group: Any, add: Add) -> None:
     card = add(group, "card", model_card, "print the model card")
     card.add_argument("model", metavar=model)
     card.add_argument("--format", choices=("markdown", "html", "json"), default="markdown")
-    verify = add(group, "verify", model_verify, "check an artifact's files, schema and golden vectors")
-    verify.add_argument("path", metavar="PATH", type=Path)
+    verify = add(group, "verify", model_verify, "check an artifact's files, schema, signature and golden vectors")
+    verify.add_argument("path", metavar="PATH", type=Path, help="a folder, or a zip of its files")
+    sign = add(group, "sign", model_sign, "sign an artifact as its publisher")
+    sign.add_argument("path", metavar="PATH", type=Path, help="the folder of the artifact")
+    sign.add_argument("--key", metavar="PEMFILE", type=Path, required=True, help="an Ed25519 key, PKCS #8")
+    sign.add_argument("--name", metavar="KEYNAME", required=True, help="the name the key signs under")
 
 
 def shipped_models(settings: Settings) -> ActiveModels:
     """The versions that ship with the product, in force in development."""
     from service.registry.bundled import load_bundled
+    from service.registry.publishers import trusted_publishers
 
-    return load_bundled(shipped("model_artifacts"), in_force=not settings.production)
+    trusted = trusted_publishers(settings.trusted_publishers)
+    return load_bundled(shipped("model_artifacts"), in_force=not settings.production, trusted=trusted)
 
 
 def model_list(options: argparse.Namespace, settings: Settings) -> int:
@@ -89,24 +96,51 @@ def model_card(options: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
-def model_verify(options: argparse.Namespace, _: Settings) -> int:
-    """`exoscore model verify PATH`: schema, digests and golden vectors of an artifact; nothing is unpickled."""
-    from service.registry.artifact import read_artifact, verify_artifact
+def model_verify(options: argparse.Namespace, settings: Settings) -> int:
+    """`exoscore model verify PATH`: all that a server checks; nothing is unpickled."""
+    from service.registry.artifact import verify_artifact
 
-    try:
-        artifact = verify_artifact(read_artifact(options.path, expected_digest=None)).artifact
-    except ArtifactRejected as error:
-        report(error, as_json=options.json)
-        return FAILED
+    artifact = verify_artifact(_read_artifact(options.path, settings)).artifact
     found = {
         "name": artifact.name,
         "version": artifact.version,
         "digest": artifact.digest,
+        "publisher": artifact.publisher,
         "golden": artifact.manifest.golden.count,
         "verified": True,
     }
-    text = f"{artifact.name}@{artifact.version} verified: files, schema, {found['golden']} golden vectors"
+    signed = "unsigned" if artifact.publisher is None else f"signed by {artifact.publisher}"
+    text = f"{artifact.name}@{artifact.version} verified: files, schema, {found['golden']} golden vectors; {signed}"
     return _show(options, found, f"{text}\n{artifact.digest}")
+
+
+def model_sign(options: argparse.Namespace, _: Settings) -> int:
+    """`exoscore model sign PATH --key PEMFILE --name KEYNAME`: writes `signature` beside the manifest."""
+    from service.registry.signing import sign_folder
+
+    signed = sign_folder(options.path, pem=_read(options.key), key_name=options.name)
+    artifact = signed.artifact
+    found = {"name": artifact.name, "version": artifact.version, "digest": artifact.digest, "key": signed.vkey}
+    text = f"{artifact.name}@{artifact.version} signed by {artifact.publisher}\n{artifact.digest}\n\n"
+    return _show(options, found, f"{text}To trust this publisher, add to EXOSCORE_TRUSTED_PUBLISHERS:\n{signed.vkey}")
+
+
+def _read_artifact(path: Path, settings: Settings) -> Artifact:
+    from service.registry.archive import read_zip
+    from service.registry.artifact import examine, read_artifact
+    from service.registry.publishers import trusted_publishers
+
+    trusted = trusted_publishers(settings.trusted_publishers)
+    if path.is_file():
+        return examine(read_zip(_read(path)), trusted=trusted)
+    return read_artifact(path, trusted=trusted)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputRejected(f"The file cannot be read ({type(error).__name__}).", "Name a readable file.") from None
 
 
 def _show(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,16 @@ class ArtifactRejected(InputRejected):
 
     code = "artifact_rejected"
     title = "The artifact was rejected"
+
+    @classmethod
+    def because(cls, reason: str, message: str, remedy: str) -> Self:
+        """The refusal for one reason, whose stable code is the code of its only problem."""
+        return cls(message, remedy, [Problem("", reason, message, remedy)])
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The stable codes of the problems, each once."""
+        return tuple(dict.fromkeys(problem.code for problem in self.problems))
 
 
 class SystemFault(ServiceError):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from service.registry.active import ModelVersion
-from service.registry.artifact import Verified, examine, verify_artifact
+from service.registry.artifact import Expected, Verified, examine, verify_artifact
 from service.registry.golden import example_values
 
 
-def load_version(
-    name: str, version: str, digest: str, files: Mapping[str, bytes], trusted: Sequence[str]
-) -> ModelVersion:
+def load_version(expected: Expected, files: Mapping[str, bytes], trusted: Sequence[str]) -> ModelVersion:
     """The version in these files, checked as when it was registered, its golden vectors included.
 
     Raises ArtifactRejected where the files are not those of the version, or it does not give its values here.
     """
-    return in_state(verify_artifact(examine(files, trusted=trusted, expected=(name, version, digest))), "approved")
+    return in_state(verify_artifact(examine(files, trusted=trusted, expected=expected)), "approved")
 
 
 def in_state(verified: Verified, state: str) -> ModelVersion:

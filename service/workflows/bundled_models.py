@@ -8,12 +8,11 @@ never moved here: an upgrade of the package brings versions, and no change of wh
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 
 from service.errors import ArtifactRejected, Conflict
 from service.registry.active import ModelVersion
-from service.registry.bundled import newest_release, read_bundled, shipped_versions
+from service.registry.bundled import list_bundled, newest_release, read_bundled
 from service.registry.lifecycle import PRODUCTION, plan
 from service.store import models as model_store
 from service.store.models import VersionRow
@@ -31,7 +30,7 @@ def register_bundled(services: Services, folder: Path, *, in_force: bool) -> tup
     `in_force` is for development: what is shipped is approved, and what no alias was ever set for goes into production.
     """
     strays = []
-    shipped = shipped_versions(folder)
+    shipped = list_bundled(folder)
     for name, version in shipped:
         try:
             _bring_in(services, folder, name, version, in_force=in_force)
@@ -52,7 +51,8 @@ def _bring_in(services: Services, folder: Path, name: str, version: str, *, in_f
     with services.database.read() as connection:
         row = model_store.find_version(connection, name, version)
     if row is None or row.state == "registered":
-        row = register_model(services, partial(read_bundled, folder, name, version), BUNDLED).version
+        verified = read_bundled(folder / name / version, trusted=services.publishers)
+        row = register_model(services, verified.artifact.parts, BUNDLED).version
     if in_force and row.state == "verified":
         _move_to(services, row, "approved")
 

@@ -139,7 +139,11 @@ def _files(parts: Iterable[StoredRow], kept: set[str]) -> Iterator[tuple[str, bo
     for digest, part, piece in parts:
         if digest != current:
             if type(current) is str:
-                yield current, intact and "sha256:" + hashed.hexdigest() == current, content if current in kept else None
+                yield (
+                    current,
+                    intact and "sha256:" + hashed.hexdigest() == current,
+                    content if current in kept else None,
+                )
             current, hashed, count, intact, content = digest, sha256(), 0, True, b""
         intact = intact and part == count and type(piece) is bytes
         if intact:
