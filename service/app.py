@@ -9,8 +9,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,16 @@ def close_services(services: Services) -> None:
     """Let the committer finish what it took in, then close the database."""
     services.committer.close()
     services.database.close()
+
+
+@contextmanager
+def services_for(settings: Settings) -> Iterator[Services]:
+    """The services of one command, closed when the block ends."""
+    services = open_services(settings, serving=False)
+    try:
+        yield services
+    finally:
+        close_services(services)
 
 
 def create_app(settings: Settings) -> Front:

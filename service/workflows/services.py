@@ -18,6 +18,7 @@ from service.audit.submissions import Writer
 from service.registry.active import ActiveSlot
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
+from service.workflows.attempts import Attempts
 from service.workflows.inbox import PATIENCE_SECONDS, LoopInbox, too_slow
 from service.workflows.key_cache import KeyCache
 from service.workflows.random_bytes import random_block
@@ -53,7 +54,7 @@ class Services:
     """Everything a use case works with; built once by the composition root.
 
     `pepper` keys the hashes of API keys and idempotency keys. `in_flight` holds the idempotency keys that this
-    process is working on right now; it is touched only from the event loop.
+    process is working on right now; it is touched only from the event loop. `attempts` counts wrong passphrases.
     """
 
     database: Database
@@ -66,6 +67,7 @@ class Services:
     new_salt: Callable[[], bytes] = random_block
     in_flight: set[bytes] = field(default_factory=set)
     keys: KeyCache = field(default_factory=KeyCache)
+    attempts: Attempts = field(default_factory=Attempts)
     inbox: LoopInbox = field(default_factory=LoopInbox)
 
     async def record(

@@ -2,7 +2,8 @@
 
 1. One pass over all entries, oldest log first, merged with the rows that say where they stand: no query per row, and
    memory does not grow with the log.
-2. Every column counts: what is not inside a commitment is recomputed from one (`recorded_scores`, `recorded_keys`).
+2. Every column counts: what is not inside a commitment is recomputed from one (`recorded_scores`, `recorded_keys`,
+   `recorded_persons`).
 3. A score may be missing only where a later `subject.erased` names its place, and must be missing there. A retraction
    may be missing where the score it retracted was erased.
 4. What an entry means is taken from its bytes; whether they are those that were recorded, `audit.verify` says.
@@ -23,9 +24,10 @@ from service.audit.scan import HeadRow
 from service.store.log_reader import SqlLogReader
 from service.workflows.gaps import Gaps, Range, without
 from service.workflows.recorded_keys import KeyLedger
+from service.workflows.recorded_persons import PersonLedger
 from service.workflows.recorded_scores import KINDS, find_score_fault
 
-CHANGES_REGISTRY: Final = frozenset({"key.revoked"})
+CHANGES_REGISTRY: Final = frozenset({"key.revoked", "person.revoked"})
 """Kinds of entries whose writers raise the registry generation."""
 
 MAX_FINDINGS: Final = 1000
@@ -49,11 +51,12 @@ class RecordFinding:
 
 @dataclass(slots=True)
 class RecordReport:
-    """How many scores, retractions and keys were compared with their entries, and the first findings."""
+    """How many scores, retractions, keys and persons were compared with their entries, and the first findings."""
 
     scores: int = 0
     retractions: int = 0
     keys: int = 0
+    persons: int = 0
     findings: list[RecordFinding] = field(default_factory=list)
 
     def add(
@@ -147,6 +150,7 @@ class _Case:
         self._scores = _InPlace(reader.scores(), lambda row: self._stray("score_log", row))
         self._retractions = _InPlace(reader.retractions(), lambda row: self._stray("score_retraction", row))
         self._keys = KeyLedger(reader.keys())
+        self._persons = PersonLedger(reader.persons())
         self._missing = {origin: Gaps() for origin in origins.values()}
         self._erased = {origin: Gaps() for origin in origins.values()}
         self._unretracted: list[tuple[Prior, Prior | None]] = []
@@ -164,8 +168,9 @@ class _Case:
         elif entry.kind == "subject.erased":
             self._take_erasure(head, seq, entry)
         elif entry.kind in ("key.created", "key.revoked"):
-            taken = self._keys.created if entry.kind == "key.created" else self._keys.revoked
-            self._note("api_key", taken(entry), head.origin, seq)
+            self._take_key(head, seq, entry)
+        elif entry.kind.startswith("person."):
+            self._take_person(head, seq, entry)
 
     def end_log(self, head: HeadRow) -> None:
         """Compare the head with what the entries up to its end say."""
@@ -181,6 +186,9 @@ class _Case:
         for _, fault in self._keys.faults():
             self._report.add("api_key", fault)
         self._report.keys = len(self._keys)
+        for place, fault in self._persons.faults():
+            self._report.add("person", fault, *(place or ()))
+        self._report.persons = len(self._persons)
         self._settle_erasures()
 
     def _take_score(self, head: HeadRow, seq: int, entry: Entry) -> None:
@@ -206,6 +214,19 @@ class _Case:
         if score_id != entry.record or entry.prior is None or self._place(log_id, place) != entry.prior:
             message = "The retraction is not of the score that the entry names."
             self._report.add("score_retraction", message, head.origin, seq)
+
+    def _take_key(self, head: HeadRow, seq: int, entry: Entry) -> None:
+        fault = self._keys.created(entry) if entry.kind == "key.created" else self._keys.revoked(entry)
+        owner = self._keys.owner(entry.record)
+        if fault is None and entry.kind == "key.created" and owner is not None and not self._persons.in_force(owner):
+            fault = "A key was created for a person who was not in force."
+        self._note("api_key", fault, head.origin, seq)
+
+    def _take_person(self, head: HeadRow, seq: int, entry: Entry) -> None:
+        fault = self._persons.take(entry, (head.origin, seq))
+        if fault is None and entry.kind == "person.revoked" and self._keys.has_in_force(entry.record):
+            fault = "A person was revoked who had a key in force."
+        self._note("person", fault, head.origin, seq)
 
     def _take_erasure(self, head: HeadRow, seq: int, entry: Entry) -> None:
         detail = entry.detail or {}
