@@ -9,8 +9,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -209,6 +209,16 @@ def close_services(services: Services) -> None:
     services.committer.close()
     services.registry.close()
     services.database.close()
+
+
+@contextmanager
+def services_for(settings: Settings) -> Iterator[Services]:
+    """The services of one command, closed when the block ends."""
+    services = open_services(settings, serving=False)
+    try:
+        yield services
+    finally:
+        close_services(services)
 
 
 def create_app(settings: Settings) -> Front:

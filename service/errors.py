@@ -34,11 +34,13 @@ class Problem:
 
 
 class ServiceError(Exception):
-    """Root of all errors of the service: `code`, HTTP status, message, remedy and the single problems found."""
+    """Root of all errors of the service: `code`, HTTP status, message, remedy and the single problems found.
+    `retry_after` (seconds) is set where trying again may help."""
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
     title: ClassVar[str] = "Error"
+    retry_after: int | None = None
 
     def __init__(self, message: str, remedy: str = "", problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
@@ -85,6 +87,26 @@ class PersonRequired(InputRejected):
     code = "person_required"
     http_status = 403
     title = "A person has to sign"
+
+
+class SignatureRefused(InputRejected):
+    """A wrong passphrase, an unknown person or a revoked one: the three are not told apart."""
+
+    code = "signature_refused"
+    http_status = 403
+    title = "The signature was refused"
+
+
+class TooManyAttempts(InputRejected):
+    """Too many wrong passphrases: for `retry_after` seconds no further one is looked at, right or wrong."""
+
+    code = "too_many_attempts"
+    http_status = 429
+    title = "Too many attempts"
+
+    def __init__(self, message: str, remedy: str = "", *, retry_after: int) -> None:
+        super().__init__(message, remedy)
+        self.retry_after = retry_after
 
 
 class NotFound(InputRejected):
@@ -136,6 +158,20 @@ class ScoreRetracted(Conflict):
 
     code = "retracted"
     title = "The score was retracted"
+
+
+class PersonExists(Conflict):
+    """Another person in force has the same printed name."""
+
+    code = "person_exists"
+    title = "The name is taken"
+
+
+class PersonChanged(Conflict):
+    """The person was revoked, or got another passphrase or key, while a change was under way; nothing was stored."""
+
+    code = "person_changed"
+    title = "The person changed meanwhile"
 
 
 class RequestInProgress(Conflict):
@@ -194,12 +230,11 @@ class ArtifactRejected(InputRejected):
 
 
 class SystemFault(ServiceError):
-    """The environment is at fault, not the caller. `retry_after` (seconds) is set where trying again may help."""
+    """The environment is at fault, not the caller."""
 
     code = "system_fault"
     http_status = 503
     title = "The service cannot answer now"
-    retry_after: ClassVar[int | None] = None
 
 
 class StorageUnavailable(SystemFault):

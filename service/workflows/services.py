@@ -18,6 +18,7 @@ from service.audit.outcome import Receipt
 from service.audit.submissions import Writer
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
+from service.workflows.attempts import Attempts
 from service.workflows.inbox import LoopInbox
 from service.workflows.key_cache import KeyCache
 from service.workflows.live_registry import LiveRegistry
@@ -44,9 +45,8 @@ def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
 class Services:
     """Everything a use case works with; built once by the composition root.
 
-    `pepper` keys the hashes of API keys and idempotency keys. `publishers` are the verifier keys of those whose
-    artifacts are trusted. `in_flight` holds the idempotency keys that this process is working on right now; it is
-    touched only from the event loop. Who registers an artifact holds `registering`.
+from service.workflows.attempts import Attempts
+from service.workflows.inbox import LoopInbox
     """
 
     database: Database
@@ -60,6 +60,7 @@ class Services:
     new_salt: Callable[[], bytes] = random_block
     in_flight: set[bytes] = field(default_factory=set)
     keys: KeyCache = field(default_factory=KeyCache)
+    attempts: Attempts = field(default_factory=Attempts)
     inbox: LoopInbox = field(default_factory=LoopInbox)
     registering: AbstractContextManager[object] = field(default_factory=Lock)
 

@@ -3,7 +3,7 @@
 1. One pass over all entries, oldest log first, merged with the rows that say where they stand: no query per row, and
    memory does not grow with the log.
 2. Every column counts: what is not inside a commitment is recomputed from one (`recorded_scores`, `recorded_keys`,
-   `recorded_models`).
+   `recorded_persons`, `recorded_models`).
 3. A score may be missing only where a later `subject.erased` names its place, and must be missing there. A retraction
    may be missing where the score it retracted was erased.
 4. What an entry means is taken from its bytes; whether they are those that were recorded, `audit.verify` says.
@@ -25,6 +25,7 @@ from service.store.log_reader import SqlLogReader
 from service.workflows.gaps import Gaps, Range, without
 from service.workflows.recorded_keys import KeyLedger
 from service.workflows.recorded_models import ModelLedger, is_transition
+from service.workflows.recorded_persons import PersonLedger
 from service.workflows.recorded_scores import KINDS, find_score_fault
 
 MAX_FINDINGS: Final = 1000
@@ -48,11 +49,13 @@ class RecordFinding:
 
 @dataclass(slots=True)
 class RecordReport:
-    """How many scores, retractions, keys and versions were compared with their entries, and the first findings."""
+    """How many scores, retractions, keys, persons and versions were compared with their entries, and the first
+    findings."""
 
     scores: int = 0
     retractions: int = 0
     keys: int = 0
+    persons: int = 0
     versions: int = 0
     findings: list[RecordFinding] = field(default_factory=list)
 
@@ -148,6 +151,7 @@ class _Case:
         self._retractions = _InPlace(reader.retractions(), lambda row: self._stray("score_retraction", row))
         self._transitions = _InPlace(reader.transitions(), lambda row: self._stray("model_transition", row))
         self._keys = KeyLedger(reader.keys())
+        self._persons = PersonLedger(reader.persons())
         self._models = ModelLedger()
         self._missing = {origin: Gaps() for origin in origins.values()}
         self._erased = {origin: Gaps() for origin in origins.values()}
@@ -168,8 +172,9 @@ class _Case:
         elif entry.kind in MODEL_KINDS and is_transition(entry):
             self._note("model_transition", self._models.take(entry, self._row_of(head, seq)), head.origin, seq)
         elif entry.kind in ("key.created", "key.revoked"):
-            taken = self._keys.created if entry.kind == "key.created" else self._keys.revoked
-            self._note("api_key", taken(entry), head.origin, seq)
+            self._take_key(head, seq, entry)
+        elif entry.kind.startswith("person."):
+            self._take_person(head, seq, entry)
 
     def end_log(self, head: HeadRow) -> None:
         """Compare the head with what the entries up to its end say."""
@@ -185,6 +190,9 @@ class _Case:
         for _, fault in self._keys.faults():
             self._report.add("api_key", fault)
         self._report.keys = len(self._keys)
+        for place, fault in self._persons.faults():
+            self._report.add("person", fault, *(place or ()))
+        self._report.persons = len(self._persons)
         self._transitions.finish()
         for table, fault in self._models.faults(self._reader.versions(), self._reader.aliases()):
             self._report.add(table, fault)
@@ -217,6 +225,19 @@ class _Case:
         if score_id != entry.record or entry.prior is None or self._place(log_id, place) != entry.prior:
             message = "The retraction is not of the score that the entry names."
             self._report.add("score_retraction", message, head.origin, seq)
+
+    def _take_key(self, head: HeadRow, seq: int, entry: Entry) -> None:
+        fault = self._keys.created(entry) if entry.kind == "key.created" else self._keys.revoked(entry)
+        owner = self._keys.owner(entry.record)
+        if fault is None and entry.kind == "key.created" and owner is not None and not self._persons.in_force(owner):
+            fault = "A key was created for a person who was not in force."
+        self._note("api_key", fault, head.origin, seq)
+
+    def _take_person(self, head: HeadRow, seq: int, entry: Entry) -> None:
+        fault = self._persons.take(entry, (head.origin, seq))
+        if fault is None and entry.kind == "person.revoked" and self._keys.has_in_force(entry.record):
+            fault = "A person was revoked who had a key in force."
+        self._note("person", fault, head.origin, seq)
 
     def _take_erasure(self, head: HeadRow, seq: int, entry: Entry) -> None:
         detail = entry.detail or {}
@@ -269,7 +290,7 @@ class _Case:
 
 def _changes_registry(entry: Entry) -> bool:
     """Whether the writer of an entry raises the registry generation."""
-    return entry.kind == "key.revoked" or (entry.kind in MODEL_KINDS and is_transition(entry))
+    return entry.kind in ("key.revoked", "person.revoked") or (entry.kind in MODEL_KINDS and is_transition(entry))
 
 
 def _ranges(value: object) -> list[Range]:
