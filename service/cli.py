@@ -20,6 +20,7 @@ from service import __version__
 from service.cli_access import ACTOR, add_access_commands
 from service.cli_audit import add_audit_commands
 from service.cli_models import add_model_commands, shipped_models
+from service.cli_registry import add_registry_commands
 from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
@@ -112,8 +113,6 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
     return _show(options, answer, answer_text(answer))
 
 
-
-
 def subject_erase(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore subject erase SUBJECT_ID --reason CODE`."""
     import asyncio
@@ -150,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     preview_ = _add(commands, "score", score, "score one request without a server; a preview, not stored")
     preview_.add_argument("file", metavar="FILE.json", help="the request, or - for standard input")
     preview_.add_argument("--model", metavar="NAME[@VERSION|@ALIAS]", help="score with this model instead")
-    add_model_commands(_group(commands, "model", "the registered models"), _add)
+    models = _group(commands, "model", "the registered models")
+    add_model_commands(models, _add)
+    add_registry_commands(models, _add)
     persons = _group(commands, "person", "the people who sign")
     add_access_commands(persons, _group(commands, "key", "API keys"), _add)
     add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)
@@ -182,8 +183,6 @@ def _port(text: str) -> int:
     if not 0 <= port < 2**16:
         raise argparse.ArgumentTypeError("a port lies between 0 and 65535; 0 picks a free one")
     return port
-
-
 
 
 def _read(name: str) -> bytes:

@@ -8,11 +8,10 @@ imports wait until a command needs them.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
-from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
+from service.cli_passphrase import asked, lines_of_input
 from service.errors import InputRejected, Problem
 from service.settings import Settings
 from service.terminal import show
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 DONE = 0
 ACTOR = "system:cli"
 
-MAX_LINE = 4096
-"""Bytes of a line of standard input: four for each byte that a passphrase may have."""
 
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -54,7 +51,7 @@ def person_add(options: argparse.Namespace, settings: Settings) -> int:
     from service.app import services_for
     from service.workflows.persons import add_person
 
-    (passphrase,) = _lines(1) if options.passphrase_stdin else (_chosen("Passphrase"),)
+    (passphrase,) = lines_of_input(1) if options.passphrase_stdin else (_chosen("Passphrase"),)
     with services_for(settings) as services:
         row = add_person(services, name=options.name, passphrase=passphrase, actor=ACTOR)
     shown = {"id": row.person_id, "name": row.name}
@@ -68,9 +65,9 @@ def person_passphrase(options: argparse.Namespace, settings: Settings) -> int:
     from service.workflows.persons import change_passphrase
 
     if options.passphrase_stdin:
-        present, new = _lines(2)
+        present, new = lines_of_input(2)
     else:
-        present, new = _asked("Present passphrase"), _chosen("New passphrase")
+        present, new = asked("Present passphrase"), _chosen("New passphrase")
     with services_for(settings) as services:
         row = change_passphrase(services, person_id=options.person_id, passphrase=present, new_passphrase=new)
     return _show(options, {"id": row.person_id, "changed": True}, f"the passphrase of {row.name} is changed")
@@ -145,35 +142,11 @@ def _owner(row: KeyRow) -> str:
 
 def _chosen(what: str) -> str:
     """A passphrase that was typed twice."""
-    first, second = _asked(what), _asked("The same again")
+    first, second = asked(what), asked("The same again")
     if first != second:
         problem = Problem("/passphrase", "different_passphrases", "The two were not the same.", "Type it again.")
         raise InputRejected("Nothing was changed.", problems=[problem])
     return first
-
-
-def _asked(what: str) -> str:
-    # Without a terminal the standard library would read standard input with a warning, and show what is typed.
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise _unread("There is no terminal to type a passphrase at.", "Send it with --passphrase-stdin.")
-    try:
-        return getpass(f"{what} (not shown): ")
-    except (EOFError, UnicodeDecodeError):
-        raise _unread("No passphrase was typed.", "Type it in the terminal's own encoding.") from None
-
-
-def _lines(count: int) -> list[str]:
-    """Passphrases from standard input, a line each."""
-    source = None if sys.stdin is None else sys.stdin.buffer
-    lines = [b"" if source is None else source.readline(MAX_LINE) for _ in range(count)]
-    try:
-        return [line.removesuffix(b"\n").removesuffix(b"\r").decode() for line in lines]
-    except UnicodeDecodeError:
-        raise _unread("Standard input is not UTF-8.", "Send each passphrase as a line of UTF-8.") from None
-
-
-def _unread(message: str, remedy: str) -> InputRejected:
-    return InputRejected(message, problems=[Problem("/passphrase", "unread_passphrase", message, remedy)])
 
 
 def _state(revoked_at: str | None) -> str:

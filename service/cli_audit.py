@@ -75,9 +75,8 @@ def audit_verify(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _compared(records: RecordReport) -> str:
-    return (
-        f"compared: {records.scores} scores, {records.keys} keys, {records.persons} persons, {records.versions} versions"
-    )
+    access = f"{records.keys} keys, {records.persons} persons"
+    return f"compared: {records.scores} scores, {access}, {records.versions} versions of models"
 
 
 def audit_checkpoint(options: argparse.Namespace, settings: Settings) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,13 @@ def _read_artifact(path: Path, settings: Settings) -> Artifact:
     if path.is_file():
         return examine(read_zip(_read(path)), trusted=trusted)
     return read_artifact(path, trusted=trusted)
+
+
+def read_files(path: Path) -> Mapping[str, bytes]:
+    """The files of the artifact in a folder or a zip; raises InputRejected."""
+    from service.registry.archive import read_folder, read_zip
+
+    return read_zip(_read(path)) if path.is_file() else read_folder(path)
 
 
 def _read(path: Path) -> bytes:

@@ -11,17 +11,15 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from service.cli_models import read_files
 from service.cli_passphrase import add_passphrase_option, read_passphrase
 from service.domain.model_life import parse_history, read_transition
 from service.domain.signature import MEANINGS
 from service.errors import InputRejected, Problem
 from service.settings import Settings
 from service.terminal import show
-
-if TYPE_CHECKING:
-    from service.workflows.model_history import Happened
 
 DONE, FAILED = 0, 1
 
@@ -59,13 +57,12 @@ def add_registry_commands(group: Any, add: Add) -> None:
 def model_register(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model register PATH`."""
     from service.app import services_for
-    from service.registry.archive import read_path
     from service.workflows.register_model import register_model
     from service.workflows.transitions import Signatory
 
     actor = "system:cli" if options.person is None else f"person:{options.person}"
     with services_for(settings) as services:
-        done = register_model(services, partial(read_path, options.path), Signatory(actor, options.person))
+        done = register_model(services, partial(read_files, options.path), Signatory(actor, options.person))
     row = done.version
     shown = {
         "name": row.name,
@@ -130,24 +127,22 @@ def model_history(options: argparse.Namespace, settings: Settings) -> int:
     as_of = parse_history([] if options.as_of is None else [("as_of", options.as_of)])
     with services_for(settings) as services:
         history = find_history(services, options.name, as_of)
-    lines = [_line(one) for one in history.happened]
+    document = rendered(history, as_of)
+    lines = [_line(item) for item in document["items"]]
     lines += [f"{options.name}@{version}  {state}" for version, state in history.states.items()]
     lines += [f"alias {alias} -> {version}" for alias, version in history.aliases.items()]
-    show(rendered(history, as_of), "\n".join(lines), as_json=options.json)
+    show(document, "\n".join(lines), as_json=options.json)
     return DONE
 
 
-def _line(one: Happened) -> str:
-    from service.audit.entry import timestamp
-
-    said = one.said
-    what = said["kind"].removeprefix("model.")
-    if "alias" in said:
-        what += f" to {said['alias']} (before: {said['from'] or 'none'})"
-    if said.get("dropped"):
-        what += f", out of {', '.join(said['dropped'])}"
-    who = said["actor"] if said["printed_name"] is None else f"{said['printed_name']} ({said['meaning']})"
-    return f"{timestamp(one.at)}  {said['version']}  {what}  by {who}  {said['reason'] or ''}".rstrip()
+def _line(item: dict[str, Any]) -> str:
+    what = item["kind"]
+    if item["alias"] is not None:
+        what += f" to {item['alias']} (before: {item['from'] or 'none'})"
+    if item["dropped"]:
+        what += f", out of {', '.join(item['dropped'])}"
+    who = item["actor"] if item["printed_name"] is None else f"{item['printed_name']} ({item['meaning']})"
+    return f"{item['at']}  {item['version']}  {what}  by {who}  {item['reason'] or ''}".rstrip()
 
 
 def _exact(reference: str) -> tuple[str, str]:

@@ -33,10 +33,12 @@ def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def body_of(schema: str) -> dict[str, Any]:
+    """The required JSON body of a route."""
     return {"required": True, "content": {"application/json": {"schema": {"$ref": REF + schema}}}}
 
 
 def responses_of(status: str, description: str, schema: str, *errors: int) -> dict[str, Any]:
+    """The one good response of a route, and its errors."""
     content = {"application/json": {"schema": {"$ref": REF + schema}}}
     good = {status: {"description": description, "content": content}}
     return good | {str(error): response for error, response in problems_of(*errors).items()}

@@ -76,8 +76,8 @@ def _history() -> dict[str, Any]:
     return {
         "tags": ["registry"],
         "summary": "What happened to a model, and how it stood at a time",
-        "description": "Every transition up to `as_of`, and the states and aliases that were then in force: the version "
-        "that answered at the recorded time of a score.",
+        "description": "Every transition up to `as_of`, and the states and aliases that were then in force: with the "
+        "recorded time of a score, the version that answered.",
         "operationId": "get_history",
         "parameters": [_path("name"), *query_parameters(HISTORY)],
         "responses": responses_of("200", "The history", "HistoryAnswer", 401, 403, 404, 422, 500, 503),

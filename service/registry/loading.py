@@ -31,3 +31,7 @@ def in_state(verified: Verified, state: str) -> ModelVersion:
         scorer=verified.scorer,
         example=example_values(verified.golden),
     )
+
+
+def release(version: ModelVersion) -> None:
+    """Let go of what a version holds beyond memory; it is not used afterwards."""

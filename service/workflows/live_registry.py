@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 
 from service.errors import ArtifactRejected, SystemFault
 from service.registry.active import ActiveModels, ModelVersion
+from service.registry.loading import release
 from service.store.audit_log import find_generation
 from service.store.engine import Database
 from service.store.models import Registered, VersionRow, find_registered
@@ -106,7 +107,7 @@ class LiveRegistry:
         """Let go of everything that is loaded."""
         while self._loaded:
             _, version = self._loaded.popitem()
-            _let_go(version)
+            release(version)
 
     def _find(self) -> Registered:
         with self._database.read() as connection:
@@ -156,9 +157,4 @@ class LiveRegistry:
         ended = {row.digest for row in self._registered.versions if row.state in ("retired", "rejected")}
         for digest in ended & self._loaded.keys():
             # Requests that have begun may still be scoring with it; what they make is not stored any more.
-            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, _let_go, self._loaded.pop(digest))
-
-
-def _let_go(version: ModelVersion) -> None:
-    if version.scorer is not None:
-        version.scorer.close()
+            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, release, self._loaded.pop(digest))

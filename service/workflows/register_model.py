@@ -21,8 +21,8 @@ from service.audit.entry import Entry
 from service.audit.outcome import Receipt
 from service.errors import ArtifactRejected, ServiceError, VersionExists
 from service.registry import lifecycle
-from service.registry.archive import read_zip
-from service.registry.artifact import TOTAL_MAX_BYTES, Artifact, examine
+from service.registry.archive import ARTIFACT, read_zip
+from service.registry.artifact import Artifact, examine
 from service.registry.lifecycle import Move, Standing
 from service.registry.proving import self_test
 from service.registry.semver import find_version
@@ -33,7 +33,7 @@ from service.workflows.recording import NO_ROWS
 from service.workflows.services import Services
 from service.workflows.transitions import MOVE_MODELS, Signatory, drafted, find_standing
 
-MAX_ZIP_BYTES = TOTAL_MAX_BYTES
+MAX_ZIP_BYTES = ARTIFACT.total_bytes
 """The largest zip that is read."""
 
 

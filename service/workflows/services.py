@@ -45,8 +45,8 @@ def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
 class Services:
     """Everything a use case works with; built once by the composition root.
 
-from service.workflows.attempts import Attempts
-from service.workflows.inbox import LoopInbox
+    from service.workflows.attempts import Attempts
+    from service.workflows.inbox import LoopInbox
     """
 
     database: Database

@@ -25,9 +25,9 @@ from service.store.models import VersionRow
 from service.workflows.key_cache import Caller
 from service.workflows.model_history import find_registrant
 from service.workflows.patience import in_thread
-from service.workflows.persons import require_signature
 from service.workflows.recording import record_as
 from service.workflows.services import Services
+from service.workflows.signatures import require_signature
 from service.workflows.transitions import MOVE_MODELS, Signatory, Transition, drafted, find_standing
 
 
@@ -59,6 +59,8 @@ async def transition_model(
     Raises SignatureRefused, ModelNotFound, Conflict where the state does not let it or somebody else moved the model
     meanwhile, ArtifactRejected, or SystemFault.
     """
+    # Read first: a person who is revoked after having signed raises the generation, and the move is not made.
+    generation = caller.generation if caller is not None else (await services.registry.now()).generation
     signatory = await in_thread(_signed, services, person_id, signing)
     row, standing = await in_thread(_find, services, name, version)
     move = plan(version, signing.to, standing)
@@ -68,15 +70,17 @@ async def transition_model(
     if move.kind in ("model.approved", "model.promoted") and move.after is not None:
         await services.registry.require_usable(row)
     transition, entry = drafted(services, row, move, standing, signatory)
-    receipt = await _recorded(services, caller, transition, entry)
+    receipt = await _recorded(services, caller, generation, transition, entry)
     await services.registry.catch_up()
     after = row if move.kind == "model.promoted" else replace(row, state=move.after or row.state)
     return Moved(move, after, _shown(signatory, signing, timestamp(receipt.recorded_at)), receipt)
 
 
-async def _recorded(services: Services, caller: Caller | None, transition: Transition, entry: Entry) -> Receipt:
+async def _recorded(
+    services: Services, caller: Caller | None, generation: int, transition: Transition, entry: Entry
+) -> Receipt:
     if caller is None:
-        return await services.record(MOVE_MODELS, transition, entry)
+        return await services.record(MOVE_MODELS, transition, entry, generation=generation)
     return await record_as(services, caller, MOVE_MODELS, transition, entry)
 
 
