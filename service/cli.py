@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from service import __version__
 from service.cli_access import ACTOR, add_access_commands
 from service.cli_audit import add_audit_commands
+from service.cli_compare import add_compare_command
 from service.cli_models import add_model_commands, shipped_models
 from service.cli_registry import add_registry_commands
 from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
@@ -152,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     models = _group(commands, "model", "the registered models")
     add_model_commands(models, _add)
     add_registry_commands(models, _add)
+    add_compare_command(models, _add)
     persons = _group(commands, "person", "the people who sign")
     add_access_commands(persons, _group(commands, "key", "API keys"), _add)
     add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)

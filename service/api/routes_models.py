@@ -1,4 +1,7 @@
-"""Models over HTTP: which version of one answers, what a version needs, and its card; see `routes_registry`."""
+"""Models over HTTP: which version of one answers, what a version needs, its card, and what a new one changes.
+
+See `routes_registry` for what changes them.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,20 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from service.api.openapi_parts import problems_of
 from service.api.schemas import ModelDetail, VersionDetail
 from service.api.security import requires, services_of
+from service.domain import model_query
+from service.domain.query import query_parameters
 from service.workflows import read_models
 from service.workflows.key_cache import Caller
+from service.workflows.patience import in_thread
 
 router = APIRouter(tags=["models"])
 Reader = Annotated[Caller, Depends(requires("models:read"))]
 ERRORS = problems_of(401, 403, 404, 503)
+
+
+def _forms(description: str) -> dict[int | str, dict[str, Any]]:
+    content: dict[str, Any] = {kind: {} for kind in read_models.CARD_FORMS}
+    return {200: {"content": content, "description": description}}
 
 
 @router.get("/v1/models/{name}", summary="Show a model", responses=ERRORS)
@@ -47,29 +58,40 @@ async def show_panel(request: Request, name: str, version: str, _: Reader) -> Re
 @router.get(
     "/v1/models/{name}/versions/{version}/card",
     summary="Model card of a version",
-    responses=ERRORS
-    | problems_of(409)
-    | {
-        200: {
-            "content": {"text/markdown": {}, "text/html": {}, "application/json": {}},
-            "description": "The model card",
-        }
-    },
+    responses=ERRORS | problems_of(409) | _forms("The model card"),
     response_class=Response,
 )
 async def show_card(request: Request, name: str, version: str, _: Reader) -> Response:
     """The model card in the form that Accept prefers: Markdown (the default), HTML or JSON."""
-    models = services_of(request).registry.current
     form = preferred(request.headers.get("accept", "*/*"))
-    card: Any = read_models.card_of(models, name, version, form)
+    return _answer(read_models.card_of(services_of(request).registry.current, name, version, form), form)
+
+
+@router.get(
+    "/v1/models/{name}/versions/{version}/compare",
+    summary="Two versions side by side",
+    responses=ERRORS | problems_of(409, 422) | _forms("The comparison"),
+    response_class=Response,
+    openapi_extra={"parameters": query_parameters(model_query.COMPARE)},
+)
+async def compare_versions(request: Request, name: str, version: str, _: Reader) -> Response:
+    """What changes from `version` to the version in `with`, in the form that Accept prefers, as for the card."""
+    other = model_query.parse_compare(request.query_params.multi_items())
+    form = preferred(request.headers.get("accept", "*/*"))
+    models = services_of(request).registry.current
+    # A manifest may be large: no score waits while two of them are compared.
+    return _answer(await in_thread(read_models.comparison_of, models, name, version, other, form), form)
+
+
+def _answer(content: Any, form: read_models.CardForm) -> Response:
     headers = {"Vary": "Accept"}
     if form == "json":
-        return JSONResponse(card, headers=headers)
+        return JSONResponse(content, headers=headers)
     if form == "html":
         return HTMLResponse(
-            card, headers=headers | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+            content, headers=headers | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
         )
-    return PlainTextResponse(card, headers=headers, media_type="text/markdown")
+    return PlainTextResponse(content, headers=headers, media_type="text/markdown")
 
 
 def preferred(accept: str) -> read_models.CardForm:

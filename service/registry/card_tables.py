@@ -122,7 +122,7 @@ def coefficients(manifest: Manifest) -> Content:
     if linear is None:
         return head, []
     names = {a.analyte: a.name for a in manifest.analytes} | {c.name: c.title for c in manifest.covariates}
-    rows = [(term.input, names[term.input], number(term.coefficient)) for term in linear.terms]
+    rows = [(term.input, names.get(term.input, ""), number(term.coefficient)) for term in linear.terms]
     return head, [("intercept", "", number(linear.intercept)), *rows]
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from service.domain.example import example_request
 from service.domain.panel_schema import panel_schema
+from service.domain.signature import Signature
 from service.errors import ModelNotFound, VersionNotInForce
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.card import card_html, card_json, card_markdown
+from service.registry.compare import Comparison, compare
+from service.registry.compare_page import comparison_html, comparison_json, comparison_markdown, comparison_text
 from service.registry.manifest import Manifest
 
 CardForm = Literal["markdown", "html", "json"]
+ComparisonForm = Literal["markdown", "html", "json", "text"]
 CARD_FORMS: dict[str, CardForm] = {"text/markdown": "markdown", "text/html": "html", "application/json": "json"}
 
 
@@ -55,16 +60,46 @@ def panel_of(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
 def card_of(models: ActiveModels, name: str, version: str, form: CardForm) -> dict[str, Any] | str:
     """The model card of one version; raises ModelNotFound, or VersionNotInForce where its manifest cannot be read."""
     found = models.get(name, version)
-    if found.manifest is None:
-        raise _rejected(found)
-    return render_card(found.manifest, found.digest, form)
+    return render_card(_manifest(found), found.digest, form)
 
 
-def render_card(manifest: Manifest, digest: str, form: CardForm) -> dict[str, Any] | str:
+def render_card(
+    manifest: Manifest,
+    digest: str,
+    form: CardForm,
+    signatures: Sequence[Signature] = (),
+    publisher: str | None = None,
+) -> dict[str, Any] | str:
     """The model card of a manifest in one of its three forms."""
     if form == "json":
-        return card_json(manifest, digest)
-    return card_html(manifest, digest) if form == "html" else card_markdown(manifest, digest)
+        return card_json(manifest, digest, signatures, publisher)
+    render = card_html if form == "html" else card_markdown
+    return render(manifest, digest, signatures, publisher)
+
+
+def comparison_of(models: ActiveModels, name: str, old: str, new: str, form: ComparisonForm) -> dict[str, Any] | str:
+    """Two versions of one model side by side, and what changes from `old` to `new`; raises as `card_of` does."""
+    before, after = models.get(name, old), models.get(name, new)
+    return render_comparison(compare(_manifest(before), before.digest, _manifest(after), after.digest), form)
+
+
+def render_comparison(comparison: Comparison, form: ComparisonForm) -> dict[str, Any] | str:
+    """A comparison in one of its four forms."""
+    match form:
+        case "json":
+            return comparison_json(comparison)
+        case "html":
+            return comparison_html(comparison)
+        case "markdown":
+            return comparison_markdown(comparison)
+        case "text":
+            return comparison_text(comparison)
+
+
+def _manifest(version: ModelVersion) -> Manifest:
+    if version.manifest is None:
+        raise _rejected(version)
+    return version.manifest
 
 
 def _rejected(version: ModelVersion) -> VersionNotInForce:
