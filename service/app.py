@@ -9,10 +9,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +36,13 @@ from service.audit.note import Signer
 from service.audit.outcome import Batch
 from service.audit.witness import Witness
 from service.errors import InputRejected, Overloaded, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
-from service.registry.active import ModelVersion
-from service.registry.artifact import Expected
-from service.registry.loading import load_version
+from service.registry.active import ActiveModels
 from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
 from service.store import migrate
 from service.store.audit_log import SqlLogStorage, find_newest
 from service.store.engine import Database
 from service.store.keys import KeyRow
-from service.store.models import VersionRow
 from service.telemetry import log_event
 from service.terminal import announce, warn
 from service.workflows.bundled_models import register_bundled
@@ -54,7 +50,7 @@ from service.workflows.denied import DeniedAccess, record_denied
 from service.workflows.erase_subject import scrub_regularly
 from service.workflows.idempotency import forget_expired
 from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
-from service.workflows.live_registry import LiveRegistry
+from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.reopen_log import Reopened, reopen
 from service.workflows.services import Services, utc_now
 from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper, keep_witness, require_witnessed
@@ -118,7 +114,7 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         services = Services(
             database=database,
             committer=committer,
-            registry=LiveRegistry(database, partial(_load, publishers)),
+            registry=LiveRegistry(database, loader(publishers)),
             pepper=pepper,
             site=settings.site,
             idempotency_ttl=timedelta(hours=settings.idempotency_hours),
@@ -131,8 +127,9 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
     return services
 
 
-def _load(publishers: tuple[str, ...], row: VersionRow, files: Mapping[str, bytes]) -> ModelVersion:
-    return load_version(Expected(row.name, row.version, row.digest), files, publishers)
+def load_registered(settings: Settings, database: Database) -> ActiveModels:
+    """What is registered in a database, loaded to be looked at; nothing is written."""
+    return LiveRegistry(database, loader(trusted_publishers(settings.trusted_publishers))).load_all()
 
 
 def _secrets(settings: Settings) -> tuple[bytes, Signer]:

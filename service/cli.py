@@ -20,7 +20,7 @@ from service import __version__
 from service.cli_access import ACTOR, add_access_commands
 from service.cli_audit import add_audit_commands
 from service.cli_compare import add_compare_command
-from service.cli_models import add_model_commands, shipped_models
+from service.cli_models import add_model_commands, known_models
 from service.cli_registry import add_registry_commands
 from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
@@ -107,7 +107,8 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
     body = _read(options.file)
     if options.model is not None:
         body = _with_model(body, options.model)
-    answer = preview(shipped_models(settings), body, utc_now())
+    with known_models(settings) as (models, _):
+        answer = preview(models, body, utc_now())
     if options.json or not sys.stdout.isatty():
         say(json.dumps(answer, indent=2))
         return DONE

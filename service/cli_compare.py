@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from service.cli_models import shipped_models
+from service.cli_models import exact, known_models
 from service.errors import InputRejected
 from service.settings import Settings
 from service.terminal import say
@@ -32,21 +32,22 @@ def add_compare_command(group: Any, add: Add) -> None:
 
 def model_compare(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model compare NAME@V1 NAME@V2`; a version may be named by an alias."""
+    from service.workflows.describe import describe
     from service.workflows.read_models import comparison_of
 
-    models = shipped_models(settings)
-    name, old = _reference(models.aliases, options.old)
-    other, new = _reference(models.aliases, options.new)
+    (name, old), (other, new) = _reference(options.old), _reference(options.new)
     if name != other:
         raise InputRejected("The versions are of two models.", "Name two versions of one model.")
     form: ComparisonForm = "json" if options.json else options.format
-    shown = comparison_of(models, name, old, new, form)
+    with known_models(settings) as (models, database):
+        before, after = (describe(models, name, exact(models, name, one), database) for one in (old, new))
+        shown = comparison_of(before, after, form)
     say(shown.removesuffix("\n") if isinstance(shown, str) else json.dumps(shown, indent=2))
     return DONE
 
 
-def _reference(aliases: Mapping[str, Mapping[str, str]], reference: str) -> tuple[str, str]:
+def _reference(reference: str) -> tuple[str, str]:
     name, _, version = reference.partition("@")
     if not version:
         raise InputRejected("A version is named as NAME@VERSION.", "Name both versions so.")
-    return name, aliases.get(name, {}).get(version, version)
+    return name, version

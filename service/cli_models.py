@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.errors import InputRejected
+from service.errors import InputRejected, StorageUnavailable
 from service.settings import Settings, shipped
 from service.terminal import say, show
 
 if TYPE_CHECKING:
     from service.registry.active import ActiveModels
     from service.registry.artifact import Artifact
+    from service.store.engine import Database
     from service.workflows.read_models import CardForm
 
 DONE = 0
@@ -38,28 +40,66 @@ def add_model_commands(group: Any, add: Add) -> None:
     sign.add_argument("--name", metavar="KEYNAME", required=True, help="the name the key signs under")
 
 
-def shipped_models(settings: Settings) -> ActiveModels:
-    """The versions that ship with the product, in force in development."""
-    from service.registry.bundled import load_bundled
-    from service.registry.publishers import trusted_publishers
+@contextmanager
+def known_models(settings: Settings) -> Iterator[tuple[ActiveModels, Database | None]]:
+    """The registry of these settings and its database; without a database, the versions that ship with the product, as
+    they are in force in development."""
+    from service.app import load_registered
 
-    trusted = trusted_publishers(settings.trusted_publishers)
-    return load_bundled(shipped("model_artifacts"), in_force=not settings.production, trusted=trusted)
+    database = _find_database(settings)
+    if database is None:
+        yield _shipped(settings), None
+        return
+    try:
+        yield load_registered(settings, database), database
+    finally:
+        database.close()
+
+
+def _find_database(settings: Settings) -> Database | None:
+    """The database, where it is there and a service has registered something in it."""
+    from service.store import migrate
+    from service.store.engine import Database
+    from service.store.models import is_empty
+
+    try:
+        database = Database(settings.resolved_database_url(), create=False)
+    except StorageUnavailable:
+        return None
+    if database.embedded and not migrate.is_current(database):
+        database.close()
+        return None
+    migrate.require_current(database)
+    with database.read() as connection:
+        empty = is_empty(connection)
+    if empty:
+        database.close()
+        return None
+    return database
+
+
+def _shipped(settings: Settings) -> ActiveModels:
+    from service.registry.bundled import load_bundled
+
+    return load_bundled(shipped("model_artifacts"), in_force=not settings.production)
 
 
 def model_list(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model list`."""
-    models = shipped_models(settings)
+    from service.workflows.describe import describe
+
+    with known_models(settings) as (models, database):
+        found = [describe(models, v.name, v.version, database) for v in models.versions]
     rows: list[dict[str, Any]] = [
         {
-            "name": v.name,
-            "version": v.version,
-            "state": v.state,
-            "aliases": sorted(a for a, target in models.aliases.get(v.name, {}).items() if target == v.version),
-            "digest": v.digest,
-            "reason": v.reason,
+            "name": one.version.name,
+            "version": one.version.version,
+            "state": one.version.state,
+            "aliases": sorted(one.aliases),
+            "digest": one.version.digest,
+            "reason": one.reason,
         }
-        for v in models.versions
+        for one in found
     ]
     lines = [
         f"{row['name']}@{row['version']}  {row['state']}  {','.join(row['aliases']) or '-'}" + _because(row["reason"])
@@ -70,14 +110,15 @@ def model_list(options: argparse.Namespace, settings: Settings) -> int:
 
 def model_show(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model show NAME[@V]`."""
+    from service.workflows.describe import describe
     from service.workflows.read_models import show_model, show_version
 
-    models = shipped_models(settings)
     name, _, version = options.model.partition("@")
-    if version:
-        shown = show_version(models, name, _exact(models, name, version))
-        return _show(options, shown, json.dumps(shown, indent=2))
-    shown = show_model(models, name)
+    with known_models(settings) as (models, database):
+        if version:
+            shown = show_version(describe(models, name, exact(models, name, version), database))
+            return _show(options, shown, json.dumps(shown, indent=2))
+        shown = show_model(models, name)
     lines = [f"{name}@{item['version']}  {item['state']}  {item['digest']}" for item in shown["versions"]]
     lines += [f"alias {alias} -> {version}" for alias, version in shown["aliases"].items()]
     return _show(options, shown, "\n".join(lines))
@@ -85,13 +126,14 @@ def model_show(options: argparse.Namespace, settings: Settings) -> int:
 
 def model_card(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model card NAME[@V]`."""
+    from service.workflows.describe import describe
     from service.workflows.read_models import card_of, show_model
 
-    models = shipped_models(settings)
     name, _, version = options.model.partition("@")
-    exact = _exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
     form: CardForm = "json" if options.json else options.format
-    card = card_of(models, name, exact, form)
+    with known_models(settings) as (models, database):
+        chosen = exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
+        card = card_of(describe(models, name, chosen, database), form)
     say(card if isinstance(card, str) else json.dumps(card, indent=2))
     return DONE
 
@@ -159,5 +201,6 @@ def _because(reason: str | None) -> str:
     return "" if reason is None else f"  ({reason})"
 
 
-def _exact(models: ActiveModels, name: str, reference: str) -> str:
+def exact(models: ActiveModels, name: str, reference: str) -> str:
+    """The version that a version or an alias names."""
     return models.aliases.get(name, {}).get(reference, reference)

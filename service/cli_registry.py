@@ -126,7 +126,7 @@ def model_history(options: argparse.Namespace, settings: Settings) -> int:
 
     as_of = parse_history([] if options.as_of is None else [("as_of", options.as_of)])
     with services_for(settings) as services:
-        history = find_history(services, options.name, as_of)
+        history = find_history(services.database, options.name, as_of)
     document = rendered(history, as_of)
     lines = [_line(item) for item in document["items"]]
     lines += [f"{options.name}@{version}  {state}" for version, state in history.states.items()]

@@ -16,6 +16,7 @@ from service.api.security import requires, services_of
 from service.domain import model_query
 from service.domain.query import query_parameters
 from service.workflows import read_models
+from service.workflows.describe import Described, describe
 from service.workflows.key_cache import Caller
 from service.workflows.patience import in_thread
 
@@ -32,13 +33,13 @@ def _forms(description: str) -> dict[int | str, dict[str, Any]]:
 @router.get("/v1/models/{name}", summary="Show a model", responses=ERRORS)
 async def show_model(request: Request, name: str, _: Reader) -> ModelDetail:
     """A model's aliases and all its versions with their states, newest last."""
-    return ModelDetail.model_validate(read_models.show_model(services_of(request).registry.current, name))
+    return ModelDetail.model_validate(read_models.show_model(await services_of(request).registry.now(), name))
 
 
 @router.get("/v1/models/{name}/versions/{version}", summary="Show a version", responses=ERRORS)
 async def show_version(request: Request, name: str, version: str, _: Reader) -> VersionDetail:
-    """State, digest and manifest of one version; the reason where it was rejected."""
-    return VersionDetail.model_validate(read_models.show_version(services_of(request).registry.current, name, version))
+    """State, digest, publisher, signatures and manifest of one version; the reason where it was rejected."""
+    return VersionDetail.model_validate(read_models.show_version(await _described(request, name, version)))
 
 
 @router.get(
@@ -51,7 +52,7 @@ async def show_version(request: Request, name: str, version: str, _: Reader) -> 
 )
 async def show_panel(request: Request, name: str, version: str, _: Reader) -> Response:
     """A JSON Schema that a caller can check a request against before sending it."""
-    schema = read_models.panel_of(services_of(request).registry.current, name, version)
+    schema = read_models.panel_of(await _described(request, name, version))
     return JSONResponse(schema, media_type="application/schema+json")
 
 
@@ -64,7 +65,7 @@ async def show_panel(request: Request, name: str, version: str, _: Reader) -> Re
 async def show_card(request: Request, name: str, version: str, _: Reader) -> Response:
     """The model card in the form that Accept prefers: Markdown (the default), HTML or JSON."""
     form = preferred(request.headers.get("accept", "*/*"))
-    return _answer(read_models.card_of(services_of(request).registry.current, name, version, form), form)
+    return _answer(read_models.card_of(await _described(request, name, version), form), form)
 
 
 @router.get(
@@ -78,9 +79,15 @@ async def compare_versions(request: Request, name: str, version: str, _: Reader)
     """What changes from `version` to the version in `with`, in the form that Accept prefers, as for the card."""
     other = model_query.parse_compare(request.query_params.multi_items())
     form = preferred(request.headers.get("accept", "*/*"))
-    models = services_of(request).registry.current
+    old, new = await _described(request, name, version), await _described(request, name, other)
     # A manifest may be large: no score waits while two of them are compared.
-    return _answer(await in_thread(read_models.comparison_of, models, name, version, other, form), form)
+    return _answer(await in_thread(read_models.comparison_of, old, new, form), form)
+
+
+async def _described(request: Request, name: str, version: str) -> Described:
+    services = services_of(request)
+    models = await services.registry.now()
+    return await in_thread(describe, models, name, version, services.database)
 
 
 def _answer(content: Any, form: read_models.CardForm) -> Response:

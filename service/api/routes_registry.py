@@ -90,7 +90,7 @@ async def get_history(request: Request) -> Response:
     """Every transition of a model, and how it stood at a time."""
     await _caller(request, HISTORY, "models:read")
     as_of = parse_history(request.query_params.multi_items())
-    history = await in_thread(find_history, services_of(request), request.path_params["name"], as_of)
+    history = await in_thread(find_history, services_of(request).database, request.path_params["name"], as_of)
     return Response(HistoryAnswer(**rendered(history, as_of)).model_dump_json(by_alias=True), media_type=JSON)
 
 

@@ -173,6 +173,17 @@ class ModelPage(BaseModel):
     next_cursor: str | None
 
 
+class SignatureOut(BaseModel):
+    """Who signed what: the printed name, the person, what the signature means, why and when (21 CFR 11.50)."""
+
+    kind: str
+    printed_name: str
+    person_id: str
+    meaning: Literal["authorship", "review", "approval", "responsibility"]
+    reason: str
+    at: str
+
+
 class VersionItem(BaseModel):
     """One version of a model."""
 
@@ -190,11 +201,15 @@ class ModelDetail(BaseModel):
 
 
 class VersionDetail(BaseModel):
-    """One version: its state, its digest and its whole manifest; `reason` says why a version was rejected."""
+    """One version: its state, its digest, the publisher who signed the artifact (null: nobody), its aliases, the people
+    who signed for it, and its whole manifest; `reason` says why a version was rejected."""
 
     state: str
     digest: str | None
     reason: str | None
+    publisher: str | None
+    aliases: list[str]
+    signatures: list[SignatureOut]
     manifest: dict[str, Any] | None
 
 
@@ -253,17 +268,6 @@ class ProblemDocument(BaseModel):
     instance: str
     code: str
     errors: list[ProblemItem]
-
-
-class SignatureOut(BaseModel):
-    """Who signed what: the printed name, the person, what the signature means, why and when (21 CFR 11.50)."""
-
-    kind: str
-    printed_name: str
-    person_id: str
-    meaning: Literal["authorship", "review", "approval", "responsibility"]
-    reason: str
-    at: str
 
 
 class PlaceOut(BaseModel):

@@ -137,28 +137,12 @@ class ActiveModels:
         # Only what the registry itself holds may be named: the reference is the caller's text.
         known = self.versions_of(name)
         if known:
-            options = ", ".join([*(v.version for v in known), *self.aliases.get(name, {})])
+            aliases = [alias for alias in self.aliases.get(name, {}) if alias != SHADOW]
+            options = ", ".join([*(v.version for v in known), *aliases])
             return ModelNotFound("The model has no such version or alias.", f"Use one of {options}.")
         return ModelNotFound(
             "No such model.", f"Use one of {', '.join(self.names()) or 'none: nothing is registered'}."
         )
-
-
-class ActiveSlot:
-    """Holds the current snapshot. Reading and swapping are single reference operations, so no lock is needed."""
-
-    def __init__(self, models: ActiveModels) -> None:
-        self._models = models
-
-    @property
-    def current(self) -> ActiveModels:
-        """The snapshot in force now; keep it for the whole of one request."""
-        return self._models
-
-    def swap(self, models: ActiveModels) -> ActiveModels:
-        """Puts `models` in force and returns the snapshot before it."""
-        before, self._models = self._models, models
-        return before
 
 
 def _not_loaded(version: ModelVersion) -> VersionLoading | VersionUnusable:

@@ -78,6 +78,11 @@ def find_registered(connection: ReadConnection) -> Registered:
             return Registered(before, versions, aliases)
 
 
+def is_empty(connection: ReadConnection) -> bool:
+    """Whether nothing is registered."""
+    return connection.select(select(model_version.c.name).limit(1)).one_or_none() is None
+
+
 def list_aliases(connection: ReadConnection, name: str | None = None) -> dict[str, dict[str, str]]:
     """The aliases of one model or of all: name -> alias -> version."""
     statement = select(model_alias).order_by(model_alias.c.name, model_alias.c.alias)

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from service.errors import ArtifactRejected, SystemFault
 from service.registry.active import ActiveModels, ModelVersion
-from service.registry.loading import release
+from service.registry.artifact import Expected
+from service.registry.loading import load_version, release
 from service.store.audit_log import find_generation
 from service.store.engine import Database
 from service.store.models import Registered, VersionRow, find_registered
@@ -32,6 +33,15 @@ FOLLOW_SECONDS = 0.5
 
 Load = Callable[[VersionRow, Mapping[str, bytes]], ModelVersion]
 """Makes a version from its files; raises ArtifactRejected."""
+
+
+def loader(publishers: Sequence[str]) -> Load:
+    """What makes versions whose signatures, where they have one, are by these publishers."""
+
+    def load(row: VersionRow, files: Mapping[str, bytes]) -> ModelVersion:
+        return load_version(Expected(row.name, row.version, row.digest), files, publishers)
+
+    return load
 
 
 class LiveRegistry:

@@ -15,8 +15,8 @@ from typing import Any
 from service.audit.entry import Entry, commitment, timestamp
 from service.errors import ModelNotFound, RecordDamaged
 from service.registry.semver import version_order
+from service.store.engine import Database
 from service.store.models import RecordedTransition, list_transitions
-from service.workflows.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class History:
     aliases: dict[str, str]
 
 
-def find_history(services: Services, name: str, as_of: datetime | None = None) -> History:
+def find_history(database: Database, name: str, as_of: datetime | None = None) -> History:
     """The history of a model up to and with `as_of`. Raises ModelNotFound, RecordDamaged."""
-    with services.database.read() as connection:
+    with database.read() as connection:
         recorded = list_transitions(connection, name)
     if not recorded:
         raise ModelNotFound("No such model.", "List the models with GET /v1/models.")
@@ -50,9 +50,9 @@ def find_history(services: Services, name: str, as_of: datetime | None = None) -
     return replayed(name, [one for one in all_of_it if as_of is None or one.at <= as_of])
 
 
-def find_registrant(services: Services, name: str, version: str) -> str | None:
+def find_registrant(database: Database, name: str, version: str) -> str | None:
     """The person who registered a version; None where a machine did."""
-    for one in find_history(services, name).happened:
+    for one in find_history(database, name).happened:
         if one.said["kind"] == "model.registered" and one.said["version"] == version:
             person: str | None = one.said["person"]
             return person

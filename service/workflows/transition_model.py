@@ -65,7 +65,7 @@ async def transition_model(
     row, standing = await in_thread(_find, services, name, version)
     move = plan(version, signing.to, standing)
     if move.kind == "model.approved":
-        registrant = await in_thread(find_registrant, services, name, version)
+        registrant = await in_thread(find_registrant, services.database, name, version)
         require_second_person(registrant, person_id)
     if move.kind in ("model.approved", "model.promoted") and move.after is not None:
         await services.registry.require_usable(row)

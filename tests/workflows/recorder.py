@@ -15,12 +15,12 @@ from service.audit.log import LogWriter, Place
 from service.audit.note import Signer, open_checkpoint
 from service.audit.outcome import Receipt, SilentObserver
 from service.audit.submissions import NoRows
-from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage, SqlTransaction, begin
 from service.store.engine import Database
 from service.store.scores import ScoreRow, insert_scores, link_scores
 from service.store.tables import score, score_log, score_retraction
 from service.workflows.keys import create_key, revoke_key
+from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.services import Services, new_uuid7
 
 MODEL = {"name": "model", "version": "1.0.0", "digest": "sha256:" + "0" * 64, "status_claim": "research_use_only"}
@@ -93,7 +93,7 @@ class Recorder:
         self.services = Services(
             database=self.database,
             committer=self.committer,
-            registry=ActiveSlot(ActiveModels((), {})),
+            registry=LiveRegistry(self.database, loader(())),
             pepper=b"p" * 32,
             site="test",
             idempotency_ttl=timedelta(hours=24),
