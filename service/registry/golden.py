@@ -61,9 +61,9 @@ def parse_golden(raw: bytes, manifest: Manifest) -> tuple[GoldenVector, ...]:
             f"golden.json does not fit its schema; the first problem: {problems[0].message}", problems=problems
         ) from None
     if len(vectors) != manifest.golden.count:
-        raise ArtifactRejected("golden.json does not hold the number of vectors the manifest names.")
+        raise _wrong_vectors("golden.json does not hold the number of vectors the manifest names.")
     if any(set(vector.inputs) != set(manifest.codes) for vector in vectors):
-        raise ArtifactRejected("A golden vector does not name exactly the columns of the panel.")
+        raise _wrong_vectors("A golden vector does not name exactly the columns of the panel.")
     return vectors
 
 
@@ -113,6 +113,10 @@ def _installed(library: str) -> str:
         return version(library)
     except PackageNotFoundError:
         return "is not installed"
+
+
+def _wrong_vectors(message: str) -> ArtifactRejected:
+    return ArtifactRejected.because("golden_vectors", message, "Write the vectors of this very manifest.")
 
 
 def _failed(manifest: Manifest, what: str) -> ArtifactRejected:

@@ -48,7 +48,7 @@ def parse_npy(data: bytes) -> NpyHeader:
 def _literal(text: bytes) -> dict[str, Any]:
     try:
         header = ast.literal_eval(text.decode("latin-1").strip())
-    except (TypeError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         header = None
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise ValueError("the header is malformed")

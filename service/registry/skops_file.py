@@ -119,9 +119,10 @@ class _Walk:
         return tuple(inside + [self._node(value, above) for value in content.values()])
 
     def _array(self, node: dict[str, Any], above: _Above) -> Hashable:
-        if node["type"] == "numpy" and node.get("file") in self._headers:
-            self._named.add(node["file"])
-            return self._digests[node["file"]]
+        file = node.get("file")
+        if node["type"] == "numpy" and isinstance(file, str) and file in self._headers:
+            self._named.add(file)
+            return self._digests[file]
         if node["type"] == "json" and "shape" in node:
             return self._list(node["content"], above), self._node(node["shape"], above, "TupleNode")
         raise _malformed("names an array that is not there, or one of another form")

@@ -54,3 +54,12 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return folder
+
+
+def with_estimator(name: str, data: bytes, *, signed: bool = True) -> dict[str, bytes]:
+    """The tuberculosis artifact with the file `name` (estimator.joblib or estimator.skops) in its estimator's place."""
+    files = bundled_files(TB)
+    document = json.loads(files["manifest.json"])
+    del files["estimator.joblib"]
+    document["estimator"] |= {"format": name.rpartition(".")[2], "file": name}
+    return rebuilt({**files, name: data}, document, signed=signed)
