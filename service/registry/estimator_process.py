@@ -104,6 +104,8 @@ class EstimatorProcess:
         The future fails with EstimatorUnavailable or EstimatorFailed; it may be cancelled as long as it waits. Raises
         EstimatorUnavailable where too many wait already, or after `close`.
         """
+        if len(rows) > ROWS_IN_ONE_CALL:
+            raise ValueError("more rows than go into one call")
         waiting = _Waiting(rows, Future())
         with self._changed:
             if self._closed:
@@ -134,7 +136,8 @@ class EstimatorProcess:
         child = self._child
         if self._thread.is_alive() and child is not None:
             child.kill()
-        self._thread.join()
+        # A thread that is just starting another process ends that one by itself.
+        self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -219,8 +222,9 @@ class EstimatorProcess:
                 _fail(batch, EstimatorFailed("The estimator could not score this input."))
                 return
             # One of them may be what the estimator cannot take; the others are not to blame.
-            for one in batch:
-                self._answer(child, [one])
+            half = len(batch) // 2
+            self._answer(child, batch[:half])
+            self._answer(child, batch[half:])
         else:
             self._failures = 0
             start = 0
