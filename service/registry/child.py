@@ -64,8 +64,9 @@ _ROOT = Path(__file__).parents[2]
 class Child:
     """A running child process. `call` may be used from any thread; calls are answered one after the other.
 
-    `memory_bytes` limits its address space; `niceness` lets others go before it on a busy machine. `on_end` is called once, from a thread of ours, when the process has ended
-    for whatever reason. Raises ChildEnded where it is not ready within `start_seconds`.
+    `memory_bytes` limits its address space; `niceness` lets others go before it on a busy machine. `on_end` is called
+    once, from a thread of ours, when the process has ended for whatever reason. Raises ChildEnded where it is not ready
+    within `start_seconds`.
     """
 
     def __init__(

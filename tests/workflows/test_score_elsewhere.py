@@ -48,8 +48,13 @@ def put_in_force(services: Services, version: ModelVersion) -> None:
 
 
 @pytest.fixture(scope="module")
-def odd_version() -> Iterator[ModelVersion]:
-    version = version_of(files_of(odd.Odd()))
+def gate(tmp_path_factory: pytest.TempPathFactory) -> odd.Gate:
+    return odd.Gate(tmp_path_factory.mktemp("gate"))
+
+
+@pytest.fixture(scope="module")
+def odd_version(gate: odd.Gate) -> Iterator[ModelVersion]:
+    version = version_of(files_of(odd.Odd(gate=gate)))
     yield version
     scorer_of(version).close()
 
@@ -99,24 +104,26 @@ def test_an_estimator_in_a_process_of_its_own_answers_without_terms(
 
 
 def test_callers_at_the_same_time_share_calls_and_one_that_leaves_harms_nobody(
-    services: Services, odd_version: ModelVersion, post: Any, body: Body
+    services: Services, odd_version: ModelVersion, gate: odd.Gate, post: Any, body: Body
 ) -> None:
     put_in_force(services, odd_version)
     scorer = scorer_of(odd_version)
     before = scorer.stats()
 
     async def main() -> list[Any]:
-        busy = asyncio.create_task(post(body(odd.SLEEPS)))
-        await asyncio.sleep(0.1)
+        busy = asyncio.create_task(post(body(odd.WAITS)))
+        await asyncio.to_thread(gate.wait_for_a_call)
         tasks = [asyncio.create_task(post(body(n / 10))) for n in range(16)]
         await asyncio.sleep(0.05)
         tasks[5].cancel()
+        await asyncio.sleep(0.05)
+        gate.open()
         outcomes = await asyncio.gather(busy, *tasks, return_exceptions=True)
         assert isinstance(outcomes.pop(6), asyncio.CancelledError)
         return outcomes
 
     values = [answer_of(outcome)["score"]["value"] for outcome in asyncio.run(main())]
-    sent = [odd.SLEEPS, *(n / 10 for n in range(16) if n != 5)]
+    sent = [odd.WAITS, *(n / 10 for n in range(16) if n != 5)]
     assert values == pytest.approx([1 / (1 + np.exp(-first)) for first in sent], abs=1e-15)
     after = scorer.stats()
     assert (after["calls"] - before["calls"], after["rows"] - before["rows"]) == (2, 16)
@@ -138,15 +145,15 @@ def test_a_score_that_was_not_computed_is_not_stored(
 
 
 def test_a_killed_process_is_503_and_then_scores_again(
-    services: Services, odd_version: ModelVersion, post: Any, body: Body
+    services: Services, odd_version: ModelVersion, gate: odd.Gate, post: Any, body: Body
 ) -> None:
     put_in_force(services, odd_version)
     pid = scorer_of(odd_version).pid
     assert pid is not None
 
     async def main() -> None:
-        busy = asyncio.create_task(post(body(odd.SLEEPS)))
-        await asyncio.sleep(0.1)
+        busy = asyncio.create_task(post(body(odd.WAITS)))
+        await asyncio.to_thread(gate.wait_for_a_call)
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(EstimatorUnavailable) as caught:
             await busy
