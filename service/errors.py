@@ -361,3 +361,34 @@ class ShuttingDown(SystemFault):
     code = "shutting_down"
     title = "The service is shutting down"
     retry_after = 1
+
+
+class ChildEnded(SystemFault):
+    """A child process of the service ended, did not start, or did not answer in time; the call came to nothing."""
+
+    code = "child_ended"
+    title = "A part of the service is not available"
+    retry_after = 1
+
+
+class ChildFailed(SystemFault):
+    """A call failed inside a child process of the service; the process goes on."""
+
+    code = "child_failed"
+    title = "A part of the service could not do its work"
+
+
+class EstimatorUnavailable(SystemFault):
+    """The process that runs the version's estimator is not there just now; nothing was stored."""
+
+    code = "estimator_unavailable"
+    title = "The version's estimator is not available"
+    retry_after = 1
+
+
+class EstimatorFailed(SystemFault):
+    """The version's estimator gave no number for this input; nothing was stored, and trying again will not help."""
+
+    code = "estimator_failed"
+    http_status = 500
+    title = "The version's estimator failed"

@@ -8,8 +8,9 @@ The order is fixed, and each step may assume all before it:
    loaded, so such an artifact has to have one;
 5. every listed file is there and has the listed digest, and no other file is there;
 6. a skops file holds nothing but types on the list of this service;
-7. the golden vectors give their values through the scorer built from the manifest.
-No step unpickles anything: an estimator file is bytes with a digest, nothing more. `estimator_file` alone loads one.
+7. the golden vectors give their values through the scorer of the version.
+Nothing is unpickled in this process: where a version is lowered, its estimator file is bytes with a digest and nothing
+more, and any other estimator is opened in a child process (`estimator_file`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import Any, NamedTuple
 
 from service.errors import ArtifactRejected
 from service.registry.archive import ARTIFACT, read_folder
-from service.registry.build import build_scorer
-from service.registry.golden import GoldenVector, parse_golden, verify_golden
+from service.registry.build import proven_scorer
+from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.golden import GoldenVector, parse_golden
 from service.registry.manifest import Manifest, parse_manifest
 from service.registry.manifest_decode import decode_object
 from service.registry.scorer import LinearScorer
@@ -72,7 +74,7 @@ class Verified:
     """An artifact that also passed its golden self-test: its scorer and its vectors."""
 
     artifact: Artifact
-    scorer: LinearScorer
+    scorer: LinearScorer | EstimatorScorer
     golden: tuple[GoldenVector, ...]
 
 
@@ -134,8 +136,7 @@ def require_place(folder: Path, artifact: Artifact) -> None:
 def verify_artifact(artifact: Artifact) -> Verified:
     """Step 7. Raises ArtifactRejected where this release cannot serve the version or a golden vector fails."""
     vectors = parse_golden(artifact.files["golden.json"], artifact.manifest)
-    scorer = build_scorer(artifact.manifest)
-    verify_golden(artifact.manifest, vectors, scorer)
+    scorer = proven_scorer(artifact.manifest, artifact.parts(), vectors)
     return Verified(artifact=artifact, scorer=scorer, golden=vectors)
 
 

@@ -1,7 +1,8 @@
 """From an examined artifact to its estimator: the only place of the product where something is unpickled.
 
 For a child process alone: the server never calls it, and never imports scikit-learn. Rules:
-1. joblib is loaded only from an artifact that a trusted publisher signed. `examine` refuses any other; this asks again.
+1. joblib is loaded only from an artifact that a trusted publisher signed. `examine` refuses any other; whoever calls
+   this says so again.
 2. skops is walked by this service's own list once more, and skops is then given a new archive made of what was read, so
    that what is loaded is what was walked.
 3. A tree that points outside itself or its inputs is refused: scikit-learn follows those numbers without looking.
@@ -21,10 +22,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import ArtifactRejected
-from service.registry.artifact import Artifact
-from service.registry.build import build_scorer
-from service.registry.golden import parse_golden
-from service.registry.lower import TOLERANCE
+from service.registry.manifest import Manifest
 from service.registry.manifest_estimator import Equation, Fitted
 from service.registry.skops_file import verify_skops
 from service.registry.skops_types import TRUSTED
@@ -46,21 +44,22 @@ _BROKEN = (
 _NO_PARTS = (type, ModuleType, FunctionType)
 
 
-def load_estimator(artifact: Artifact) -> Any:
-    """The estimator of `artifact`, ready for `predict_proba` with two classes.
+def load_estimator(manifest: Manifest, files: Mapping[str, bytes], *, signed: bool) -> Any:
+    """The estimator in `files`, whose digests were checked before, ready for `predict_proba` with two classes. `signed`
+    says that the signature of a trusted publisher was.
 
     Raises ArtifactRejected: `unsigned_joblib`, `estimator_unreadable`, `unsafe_tree`, `no_estimator`, `wrong_classes`.
     """
-    spec = artifact.manifest.estimator
+    spec = manifest.estimator
     if isinstance(spec, Equation):
         raise ArtifactRejected.because("no_estimator", "A published equation has no estimator.", "Score it as it is.")
-    data = artifact.files[spec.file]
+    data = files[spec.file]
     try:
         # A version written by another release of scikit-learn warns; whether it still gives its numbers is for the
         # golden vectors to say.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator = _load_joblib(artifact, data) if spec.format == "joblib" else _load_skops(data)
+            estimator = _load_joblib(data, signed=signed) if spec.format == "joblib" else _load_skops(data)
         _verify_classes(estimator, spec)
     except _BROKEN as error:
         message = f"The estimator cannot be loaded ({type(error).__name__})."
@@ -70,37 +69,8 @@ def load_estimator(artifact: Artifact) -> Any:
     return estimator
 
 
-def positive_column(spec: Fitted) -> int:
-    """The column of `predict_proba` that holds the positive class."""
-    return spec.classes.index(spec.positive_class)
-
-
-def prove_lowered(artifact: Artifact) -> float:
-    """The largest difference between the lowered coefficients and the estimator on the golden inputs.
-
-    Raises ArtifactRejected where it is more than `TOLERANCE` (`lowering_differs`), and as `load_estimator`.
-    """
-    spec = artifact.manifest.estimator
-    estimator = load_estimator(artifact)
-    scorer = build_scorer(artifact.manifest)
-    vectors = parse_golden(artifact.files["golden.json"], artifact.manifest)
-    rows = np.array([[v.inputs[code] for code in artifact.manifest.codes] for v in vectors], dtype=np.float64)
-    scored = scorer.score(rows)
-    assert isinstance(spec, Fitted)  # noqa: S101 - an equation has no estimator to load
-    try:
-        predicted = np.asarray(estimator.predict_proba(scored.used), dtype=np.float64)[:, positive_column(spec)]
-        largest = float(np.abs(scored.value - predicted).max())
-    except _BROKEN as error:
-        message = f"The estimator cannot predict ({type(error).__name__})."
-        raise ArtifactRejected.because("estimator_unreadable", message, _REMEDY) from None
-    if not largest <= TOLERANCE:
-        message = "The lowered coefficients do not give the estimator's probabilities."
-        raise ArtifactRejected.because("lowering_differs", message, _REMEDY)
-    return largest
-
-
-def _load_joblib(artifact: Artifact, data: bytes) -> Any:
-    if artifact.publisher is None:
+def _load_joblib(data: bytes, *, signed: bool) -> Any:
+    if not signed:
         raise ArtifactRejected.because("unsigned_joblib", "No publisher signed the joblib file.", "Have it signed.")
     import joblib  # noqa: PLC0415
 

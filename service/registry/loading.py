@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from service.registry.active import ModelVersion
 from service.registry.artifact import Expected, Verified, examine, verify_artifact
+from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.golden import example_values
 
 
@@ -34,4 +35,6 @@ def in_state(verified: Verified, state: str) -> ModelVersion:
 
 
 def release(version: ModelVersion) -> None:
-    """Let go of what a version holds beyond memory; it is not used afterwards."""
+    """Let go of what a version holds beyond memory; it is not used afterwards. May block for seconds."""
+    if isinstance(version.scorer, EstimatorScorer):
+        version.scorer.close()

@@ -167,4 +167,5 @@ class LiveRegistry:
         ended = {row.digest for row in self._registered.versions if row.state in ("retired", "rejected")}
         for digest in ended & self._loaded.keys():
             # Requests that have begun may still be scoring with it; what they make is not stored any more.
-            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, release, self._loaded.pop(digest))
+            loop, version = asyncio.get_running_loop(), self._loaded.pop(digest)
+            loop.call_later(PATIENCE_SECONDS, loop.run_in_executor, None, release, version)

@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from service.audit.entry import Entry
@@ -54,8 +54,13 @@ def register_zip(services: Services, data: bytes, signatory: Signatory) -> Regis
     return register_model(services, partial(read_zip, data), signatory)
 
 
-def register_model(services: Services, read: Callable[[], Mapping[str, bytes]], signatory: Signatory) -> Registration:
+def register_model(
+    services: Services, read: Callable[[], Mapping[str, bytes]], signatory: Signatory, *, prove: bool = True
+) -> Registration:
     """Register the artifact whose files `read` gives; returns after it is tested and recorded. Not for the event loop.
+
+    `prove` asks for the proof of what was lowered; the versions that ship with the product were proved when they were
+    built.
 
     Raises ArtifactRejected and VersionExists, both recorded, and SystemFault.
     """
@@ -72,7 +77,8 @@ def register_model(services: Services, read: Callable[[], Mapping[str, bytes]], 
             known = _register(services, artifact, files, signatory)
         if known.state != "registered":
             return Registration(known, created=False, receipt=None, publisher=artifact.publisher)
-        return _test(services, artifact, known, signatory, created=created)
+        tested, fault, receipt = _test(services, artifact, known, signatory, prove=prove)
+        return Registration(tested, created, receipt, artifact.publisher, fault)
 
 
 def move(
@@ -118,20 +124,22 @@ def _register(services: Services, artifact: Artifact, files: Mapping[str, bytes]
 
 
 def _test(
-    services: Services, artifact: Artifact, row: VersionRow, signatory: Signatory, *, created: bool
-) -> Registration:
-    with services.database.read() as connection:
-        found = find_standing(connection, row.name, row.version)
-    standing = Standing(row.state, {}) if found is None else found[1]
+    services: Services, artifact: Artifact, row: VersionRow, signatory: Signatory, *, prove: bool
+) -> tuple[VersionRow, str | None, Receipt]:
+    """The version after its self-test, its fault if it has one, and the receipt."""
     fault = None
     try:
-        self_test(artifact)
+        self_test(artifact, prove=prove)
     except ArtifactRejected as error:
         fault = error.message
+    with services.database.read() as connection:
+        found = find_standing(connection, row.name, row.version)
+    if found is None:
+        raise AssertionError("a version is never deleted")
+    known, standing = found
     what = lifecycle.verify(row.version) if fault is None else lifecycle.reject(row.version, standing)
-    receipt = move(services, row, what, standing, signatory, {"fault": fault})
-    tested = VersionRow(row.name, row.version, row.digest, row.signature_digest, what.after or row.state)
-    return Registration(tested, created, receipt, artifact.publisher, fault)
+    receipt = move(services, known, what, standing, signatory, {"fault": fault})
+    return replace(known, state=what.after or known.state), fault, receipt
 
 
 def _record_refusal(services: Services, error: ServiceError, signatory: Signatory) -> None:

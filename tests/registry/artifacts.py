@@ -8,7 +8,9 @@ from typing import Any
 
 from service.audit.note import Signer
 from service.registry.active import ActiveModels
+from service.registry.artifact import Artifact
 from service.registry.bundled import load_bundled
+from service.registry.estimator_file import load_estimator
 from service.registry.publishers import PUBLISHERS
 from service.registry.signature import sign
 
@@ -63,3 +65,8 @@ def with_estimator(name: str, data: bytes, *, signed: bool = True) -> dict[str, 
     del files["estimator.joblib"]
     document["estimator"] |= {"format": name.rpartition(".")[2], "file": name}
     return rebuilt({**files, name: data}, document, signed=signed)
+
+
+def opened(artifact: Artifact) -> Any:
+    """The estimator of an examined artifact, as the child process opens it."""
+    return load_estimator(artifact.manifest, artifact.files, signed=artifact.publisher is not None)

@@ -30,7 +30,6 @@ from service.audit.note import Signer
 from service.errors import ArtifactRejected
 from service.registry.archive import read_folder, read_zip
 from service.registry.artifact import Expected, Verified, examine, verify_artifact
-from service.registry.estimator_file import load_estimator
 from tests.registry.artifacts import (
     KEY_NAME,
     PGD,
@@ -38,6 +37,7 @@ from tests.registry.artifacts import (
     TRUSTED,
     bundled_files,
     digest,
+    opened,
     rebuilt,
     signature_of,
     with_estimator,
@@ -95,7 +95,7 @@ def test_the_canary_sings(canary: Path) -> None:
     artifact = examine(with_estimator("estimator.joblib", pickle.dumps(Payload(canary))), trusted=TRUSTED)
     assert not canary.exists()
     with pytest.raises(ArtifactRejected):
-        load_estimator(artifact)
+        opened(artifact)
     assert canary.exists()
 
 
