@@ -5,51 +5,40 @@ For a child process alone: the server never calls it, and never imports scikit-l
 2. skops is walked by this service's own list once more, and skops is then given a new archive made of what was read, so
    that what is loaded is what was walked.
 3. A tree that points outside itself or its inputs is refused: scikit-learn follows those numbers without looking.
-4. What does not belong to the numbers is set to its plain value: an estimator neither prints nor starts threads, whose
-   order of additions would change last bits.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
+import pickle
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from service.errors import ArtifactRejected
 from service.registry.artifact import Artifact
-from service.registry.build import build_scorer
-from service.registry.golden import parse_golden
-from service.registry.lower import TOLERANCE
-from service.registry.manifest_estimator import Equation, Fitted
+from service.registry.manifest_estimator import Equation
 from service.registry.skops_file import verify_skops
 from service.registry.skops_types import TRUSTED
 
 _REMEDY = "Build the artifact again from the fitted estimator."
 _BROKEN = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    EOFError,
-    ImportError,
-    RecursionError,
-    MemoryError,
-)
-"""What loading or a first look at a damaged estimator may raise."""
-
-_NO_PARTS = (type, ModuleType, FunctionType)
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
+    RuntimeError, TypeError, ValueError, lzma.LZMAError, pickle.PickleError, struct.error, zlib.error,
+)  # fmt: skip
+"""What loading a damaged estimator may raise."""
 
 
 def load_estimator(artifact: Artifact) -> Any:
-    """The estimator of `artifact`, ready for `predict_proba` with two classes.
+    """The fitted estimator of an artifact that `examine` let through in this very process.
 
-    Raises ArtifactRejected: `unsigned_joblib`, `estimator_unreadable`, `unsafe_tree`, `no_estimator`, `wrong_classes`.
+    Raises ArtifactRejected: `no_estimator`, `unsigned_joblib`, `estimator_unreadable`, `unsafe_tree`.
     """
     spec = artifact.manifest.estimator
     if isinstance(spec, Equation):
@@ -60,43 +49,10 @@ def load_estimator(artifact: Artifact) -> Any:
         # golden vectors to say.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator = _load_joblib(artifact, data) if spec.format == "joblib" else _load_skops(data)
-        _verify_classes(estimator, spec)
+            return _load_joblib(artifact, data) if spec.format == "joblib" else _load_skops(data)
     except _BROKEN as error:
         message = f"The estimator cannot be loaded ({type(error).__name__})."
         raise ArtifactRejected.because("estimator_unreadable", message, _REMEDY) from None
-    for part in _parts(estimator):
-        _calm(part)
-    return estimator
-
-
-def positive_column(spec: Fitted) -> int:
-    """The column of `predict_proba` that holds the positive class."""
-    return spec.classes.index(spec.positive_class)
-
-
-def prove_lowered(artifact: Artifact) -> float:
-    """The largest difference between the lowered coefficients and the estimator on the golden inputs.
-
-    Raises ArtifactRejected where it is more than `TOLERANCE` (`lowering_differs`), and as `load_estimator`.
-    """
-    spec = artifact.manifest.estimator
-    estimator = load_estimator(artifact)
-    scorer = build_scorer(artifact.manifest)
-    vectors = parse_golden(artifact.files["golden.json"], artifact.manifest)
-    rows = np.array([[v.inputs[code] for code in artifact.manifest.codes] for v in vectors], dtype=np.float64)
-    scored = scorer.score(rows)
-    assert isinstance(spec, Fitted)  # noqa: S101 - an equation has no estimator to load
-    try:
-        predicted = np.asarray(estimator.predict_proba(scored.used), dtype=np.float64)[:, positive_column(spec)]
-        largest = float(np.abs(scored.value - predicted).max())
-    except _BROKEN as error:
-        message = f"The estimator cannot predict ({type(error).__name__})."
-        raise ArtifactRejected.because("estimator_unreadable", message, _REMEDY) from None
-    if not largest <= TOLERANCE:
-        message = "The lowered coefficients do not give the estimator's probabilities."
-        raise ArtifactRejected.because("lowering_differs", message, _REMEDY)
-    return largest
 
 
 def _load_joblib(artifact: Artifact, data: bytes) -> Any:
@@ -136,7 +92,7 @@ def _parts(estimator: Any) -> Iterator[Any]:
             waiting.extend(part.ravel().tolist() if part.dtype == object else ())
         elif isinstance(part, dict):
             waiting.extend(part.values())
-        elif hasattr(part, "__dict__") and not isinstance(part, _NO_PARTS) and id(part) not in seen:
+        elif hasattr(part, "__dict__") and id(part) not in seen:
             seen.add(id(part))
             yield part
             waiting.extend(vars(part).values())
@@ -162,15 +118,3 @@ def _is_bounded(tree: Any, width: int) -> bool:
     down = (left > numbers) & (left < count) & (right > numbers) & (right < count)
     inputs = (feature >= 0) & (feature < width)
     return bool(tree.n_features == width and (leaf | (down & inputs)).all() and (right[leaf] == -1).all())
-
-
-def _verify_classes(estimator: Any, spec: Fitted) -> None:
-    if len(estimator.classes_) != len(spec.classes) or not callable(getattr(estimator, "predict_proba", None)):
-        message = "The estimator is no classifier with the two classes of the manifest."
-        raise ArtifactRejected.because("wrong_classes", message, _REMEDY)
-
-
-def _calm(part: Any) -> None:
-    for name, plain in (("n_jobs", None), ("verbose", 0)):
-        if name in vars(part):
-            setattr(part, name, plain)

@@ -13,7 +13,6 @@ from service.errors import (
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.scorer import LinearScorer
 
-
 SCORER = LinearScorer([1.0], intercept=0.0, link="logit")
 
 
