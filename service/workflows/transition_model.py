@@ -61,7 +61,7 @@ async def transition_model(
     """
     # Read first: a person who is revoked after having signed raises the generation, and the move is not made.
     generation = caller.generation if caller is not None else (await services.registry.now()).generation
-    signatory = await in_thread(_signed, services, person_id, signing)
+    signatory = await in_thread(_signed, services, person_id, signing, caller)
     row, standing = await in_thread(_find, services, name, version)
     move = plan(version, signing.to, standing)
     if move.kind == "model.approved":
@@ -95,8 +95,9 @@ def _shown(signatory: Signatory, signing: Signing, at: str) -> Signature:
     )
 
 
-def _signed(services: Services, person_id: str, signing: Signing) -> Signatory:
-    person = require_signature(services, person_id, signing.passphrase)
+def _signed(services: Services, person_id: str, signing: Signing, caller: Caller | None) -> Signatory:
+    actor = "system:cli" if caller is None else caller.actor
+    person = require_signature(services, person_id, signing.passphrase, actor=actor)
     return Signatory(f"person:{person_id}", person_id, person.name, signing.meaning, signing.reason)
 
 
