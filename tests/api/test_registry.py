@@ -1,4 +1,4 @@
-"""Registering artifacts over HTTP: the genuine one, and every known attack, refused before any of its code could run."""
+"""Registering artifacts over HTTP: the genuine one, and every known attack, refused before its code could run."""
 
 from __future__ import annotations
 
