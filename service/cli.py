@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import __version__
+from service.cli_access import ACTOR, add_access_commands
 from service.cli_audit import add_audit_commands
-from service.errors import ArtifactRejected, InputRejected, MalformedBody, ServiceError, SystemFault
+from service.cli_compare import add_compare_command
+from service.cli_models import add_model_commands, known_models
+from service.cli_registry import add_registry_commands
+from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
 from service.terminal import RESEARCH_USE, answer_text, prepare, report, say, show
@@ -26,13 +30,9 @@ from service.terminal import RESEARCH_USE, answer_text, prepare, report, say, sh
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.registry.active import ActiveModels
     from service.store.engine import Database
-    from service.workflows.read_models import CardForm
-    from service.workflows.services import Services
 
 DONE, FAILED, USAGE, ENVIRONMENT = 0, 1, 2, 3
-ACTOR = "system:cli"
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -107,132 +107,24 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
     body = _read(options.file)
     if options.model is not None:
         body = _with_model(body, options.model)
-    answer = preview(_models(settings), body, utc_now())
+    with known_models(settings) as (models, _):
+        answer = preview(models, body, utc_now())
     if options.json or not sys.stdout.isatty():
         say(json.dumps(answer, indent=2))
         return DONE
     return _show(options, answer, answer_text(answer))
 
 
-def model_list(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore model list`."""
-    models = _models(settings)
-    rows: list[dict[str, Any]] = [
-        {
-            "name": v.name,
-            "version": v.version,
-            "state": v.state,
-            "aliases": sorted(a for a, target in models.aliases.get(v.name, {}).items() if target == v.version),
-            "digest": v.digest,
-            "reason": v.reason,
-        }
-        for v in models.versions
-    ]
-    lines = [
-        f"{row['name']}@{row['version']}  {row['state']}  {','.join(row['aliases']) or '-'}" + _because(row["reason"])
-        for row in rows
-    ]
-    return _show(options, {"items": rows}, "\n".join(lines))
-
-
-def model_show(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore model show NAME[@V]`."""
-    from service.workflows.read_models import show_model, show_version
-
-    models = _models(settings)
-    name, _, version = options.model.partition("@")
-    if version:
-        shown = show_version(models, name, _exact(models, name, version))
-        return _show(options, shown, json.dumps(shown, indent=2))
-    shown = show_model(models, name)
-    lines = [f"{name}@{item['version']}  {item['state']}  {item['digest']}" for item in shown["versions"]]
-    lines += [f"alias {alias} -> {version}" for alias, version in shown["aliases"].items()]
-    return _show(options, shown, "\n".join(lines))
-
-
-def model_card(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore model card NAME[@V]`."""
-    from service.workflows.read_models import card_of, show_model
-
-    models = _models(settings)
-    name, _, version = options.model.partition("@")
-    exact = _exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
-    form: CardForm = "json" if options.json else options.format
-    card = card_of(models, name, exact, form)
-    say(card if isinstance(card, str) else json.dumps(card, indent=2))
-    return DONE
-
-
-def model_verify(options: argparse.Namespace, _: Settings) -> int:
-    """`exoscore model verify PATH`: schema, digests and golden vectors of an artifact; nothing is unpickled."""
-    from service.registry.artifact import read_artifact, verify_artifact
-
-    try:
-        artifact = verify_artifact(read_artifact(options.path, expected_digest=None)).artifact
-    except ArtifactRejected as error:
-        report(error, as_json=options.json)
-        return FAILED
-    found = {
-        "name": artifact.name,
-        "version": artifact.version,
-        "digest": artifact.digest,
-        "golden": artifact.manifest.golden.count,
-        "verified": True,
-    }
-    text = f"{artifact.name}@{artifact.version} verified: files, schema, {found['golden']} golden vectors"
-    return _show(options, found, f"{text}\n{artifact.digest}")
-
-
-def key_create(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore key create`: the key is printed once and kept nowhere."""
-    from service.workflows.keys import create_key
-
-    with _services(settings) as services:
-        row, key = create_key(services, name=options.name, scopes=options.scope, actor=ACTOR)
-    shown = {"id": row.key_id, "name": row.name, "scopes": sorted(row.scopes), "key": key}
-    return _show(options, shown, f"{key}\n\nkey {row.key_id} for {row.name}; it is shown only now, store it safely")
-
-
-def key_list(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore key list`."""
-    from service.workflows.keys import list_keys
-
-    with _database(settings, create=False) as database:
-        rows = list_keys(database)
-    items = [
-        {
-            "id": r.key_id,
-            "name": r.name,
-            "scopes": sorted(r.scopes),
-            "created_at": r.created_at,
-            "revoked_at": r.revoked_at,
-        }
-        for r in rows
-    ]
-    lines = [
-        f"{r.key_id}  {_state(r.revoked_at)}  {r.created_at}  {r.name}: {', '.join(sorted(r.scopes))}" for r in rows
-    ]
-    return _show(options, {"items": items}, "\n".join(lines) or "no keys")
-
-
-def key_revoke(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore key revoke KEY_ID`."""
-    from service.workflows.keys import revoke_key
-
-    with _services(settings) as services:
-        revoke_key(services, key_id=options.key_id, actor=ACTOR)
-    return _show(options, {"id": options.key_id, "revoked": True}, f"key {options.key_id} is revoked")
-
-
 def subject_erase(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore subject erase SUBJECT_ID --reason CODE`."""
     import asyncio
 
+    from service.app import services_for
     from service.domain.score_life import read_erasure
     from service.workflows.erase_subject import erase_subject
 
     erasure = read_erasure({"subject": options.subject_id, "reason": options.reason})
-    with _services(settings) as services:
+    with services_for(settings) as services:
         done = asyncio.run(erase_subject(services, erasure, actor=ACTOR))
     shown = {
         "erased": done.count,
@@ -260,21 +152,11 @@ def _parser() -> argparse.ArgumentParser:
     preview_.add_argument("file", metavar="FILE.json", help="the request, or - for standard input")
     preview_.add_argument("--model", metavar="NAME[@VERSION|@ALIAS]", help="score with this model instead")
     models = _group(commands, "model", "the registered models")
-    _add(models, "list", model_list, "list versions, states and aliases")
-    for name, command, text in (
-        ("show", model_show, "show a model, or one version's manifest"),
-        ("card", model_card, "print the model card"),
-    ):
-        _add(models, name, command, text).add_argument("model", metavar="NAME[@VERSION]")
-    models.choices["card"].add_argument("--format", choices=("markdown", "html", "json"), default="markdown")
-    verify = _add(models, "verify", model_verify, "check an artifact's files, schema and golden vectors")
-    verify.add_argument("path", metavar="PATH", type=Path)
-    keys = _group(commands, "key", "API keys")
-    create = _add(keys, "create", key_create, "create a key; it is shown once")
-    create.add_argument("--name", required=True)
-    create.add_argument("--scope", required=True, nargs="+", action="extend", metavar="SCOPE")
-    _add(keys, "list", key_list, "list keys")
-    _add(keys, "revoke", key_revoke, "revoke a key for good").add_argument("key_id", metavar="KEY_ID")
+    add_model_commands(models, _add)
+    add_registry_commands(models, _add)
+    add_compare_command(models, _add)
+    persons = _group(commands, "person", "the people who sign")
+    add_access_commands(persons, _group(commands, "key", "API keys"), _add)
     add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)
     subjects = _group(commands, "subject", "the people whose specimens were scored")
     erase = _add(subjects, "erase", subject_erase, "erase everything that is stored about a subject")
@@ -306,14 +188,6 @@ def _port(text: str) -> int:
     return port
 
 
-def _state(revoked_at: str | None) -> str:
-    return "in force" if revoked_at is None else "revoked"
-
-
-def _because(reason: str | None) -> str:
-    return "" if reason is None else f"  ({reason})"
-
-
 def _read(name: str) -> bytes:
     try:
         if name == "-":
@@ -334,16 +208,6 @@ def _with_model(body: bytes, reference: str) -> bytes:
     return json.dumps(document | {"model": reference}).encode()
 
 
-def _models(settings: Settings) -> ActiveModels:
-    from service.registry.bundled import load_bundled
-
-    return load_bundled(shipped("model_artifacts"), in_force=not settings.production)
-
-
-def _exact(models: ActiveModels, name: str, reference: str) -> str:
-    return models.aliases.get(name, {}).get(reference, reference)
-
-
 @contextmanager
 def _database(settings: Settings, *, create: bool = True) -> Iterator[Database]:
     from service.store.engine import Database
@@ -353,17 +217,6 @@ def _database(settings: Settings, *, create: bool = True) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-@contextmanager
-def _services(settings: Settings) -> Iterator[Services]:
-    from service.app import close_services, open_services
-
-    services = open_services(settings, serving=False)
-    try:
-        yield services
-    finally:
-        close_services(services)
 
 
 if __name__ == "__main__":

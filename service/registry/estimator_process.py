@@ -27,6 +27,7 @@ from service.telemetry import log_event
 
 WORKER = "service.registry.worker"
 MANIFEST = "manifest.json"
+SIGNATURE = "signature"
 
 ROWS_IN_ONE_CALL = 512
 """Larger calls gain nothing any more and let those behind them wait."""
@@ -46,14 +47,16 @@ def start_worker(
     memory_bytes: int | None = None,
     on_end: Callable[[], None] | None = None,
 ) -> Child:
-    """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest.
+    """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest,
+    and the signature where a trusted publisher's was verified.
 
     Raises ArtifactRejected where the estimator cannot be opened, ChildEnded or ChildFailed where the process fails.
     """
     sent = {name: files[name] for name in (MANIFEST, *manifest.files)}
     child = Child(WORKER, memory_bytes=memory_bytes, on_end=on_end)
     try:
-        header = {"do": "load", "files": {name: len(data) for name, data in sent.items()}}
+        signed = SIGNATURE in files
+        header = {"do": "load", "signed": signed, "files": {name: len(data) for name, data in sent.items()}}
         child.call(header, b"".join(sent.values()), timeout=START_SECONDS)
     except (ArtifactRejected, ChildEnded, ChildFailed):
         child.close()

@@ -38,7 +38,7 @@ class Worker:
     def handle(self, header: Header, payload: bytearray) -> tuple[Header, Payload]:
         """Do what a message says; raises ArtifactRejected, or what the estimator raises."""
         if header["do"] == "load":
-            self._loaded = _Loaded(_split(header["files"], payload))
+            self._loaded = _Loaded(_split(header["files"], payload), signed=header["signed"])
             return {}, b""
         if header["do"] == "stats":
             return {"calls": self._calls, "rows": self._rows}, b""
@@ -54,12 +54,12 @@ class Worker:
 
 
 class _Loaded:
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], *, signed: bool) -> None:
         self._files = files
         self._manifest = parse_manifest(files[MANIFEST])
         self._fitted = _fitted(self._manifest)
         _verify_digests(self._manifest, files)
-        self._estimator = load_estimator(self._manifest, files)
+        self._estimator = load_estimator(self._manifest, files, signed=signed)
         self._column = self._fitted.classes.index(self._fitted.positive_class)
         _verify_shape(self._estimator, self._manifest)
 

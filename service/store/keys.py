@@ -19,7 +19,7 @@ from .tables import api_key
 @dataclass(frozen=True, slots=True)
 class KeyRow:
     """One API key. `secret_hmac` has 32 bytes; the times are `audit.entry.timestamp`; `development` marks the key that
-    a development server made for itself and production refuses."""
+    a development server made for itself and production refuses; `person_id` is None for the key of a machine."""
 
     key_id: str
     name: str
@@ -28,6 +28,7 @@ class KeyRow:
     created_at: str
     revoked_at: str | None
     development: bool
+    person_id: str | None = None
 
 
 def insert_key(connection: WriteConnection, row: KeyRow) -> None:
@@ -41,6 +42,7 @@ def insert_key(connection: WriteConnection, row: KeyRow) -> None:
             created_at=row.created_at,
             revoked_at=row.revoked_at,
             development=row.development,
+            person_id=row.person_id,
         )
     )
 
@@ -59,6 +61,12 @@ def list_keys(connection: ReadConnection) -> tuple[KeyRow, ...]:
     """All keys, oldest first."""
     statement = select(api_key).order_by(api_key.c.created_at, api_key.c.key_id)
     return tuple(_row(*row) for row in connection.select(statement))
+
+
+def list_keys_in_force(connection: ReadConnection, person_id: str) -> tuple[str, ...]:
+    """The ids of a person's keys that are not revoked."""
+    statement = select(api_key.c.key_id).where(api_key.c.person_id == person_id, api_key.c.revoked_at.is_(None))
+    return tuple(connection.select(statement.order_by(api_key.c.key_id)).scalars())
 
 
 def revoke_key(connection: WriteConnection, key_id: str, at: datetime) -> bool:
@@ -85,5 +93,6 @@ def _row(
     created_at: str,
     revoked_at: str | None,
     development: bool,
+    person_id: str | None,
 ) -> KeyRow:
-    return KeyRow(key_id, name, secret_hmac, frozenset(scopes.split()), created_at, revoked_at, development)
+    return KeyRow(key_id, name, secret_hmac, frozenset(scopes.split()), created_at, revoked_at, development, person_id)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision this release knows, oldest first."""
 
 HEAD = REVISIONS[-1]
@@ -55,6 +55,18 @@ def require_current(database: Database) -> None:
             f"The database schema is at revision {found or 'none'}; this release needs {HEAD}.",
             "Stop the service, take a backup, and run `exoscore db upgrade`.",
         )
+
+
+@contextmanager
+def open_current(url: str) -> Iterator[Database]:
+    """The database at a URL as it is, neither made nor migrated, closed when the block ends. Raises
+    `StorageUnavailable` or `SchemaOutdated`."""
+    database = Database(url, create=False)
+    try:
+        require_current(database)
+        yield database
+    finally:
+        database.close()
 
 
 def upgrade(database: Database, folder: Path) -> None:

@@ -21,7 +21,7 @@ from service.domain.quality import Quality, Verdict, assess
 from service.domain.score import Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
-from service.errors import InputRejected, NoActiveModel, RegistryChanged
+from service.errors import InputRejected, NoActiveModel, RegistryChanged, VersionLoading
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.scorer import ScoredRow
@@ -36,9 +36,14 @@ from service.workflows.amend_score import find_prior, pointing_at_replaces, requ
 from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stored_under
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew
-from service.workflows.services import Services, in_thread, new_uuid7
+from service.workflows.patience import in_thread
+from service.workflows.services import Services, new_uuid7
 
 LOST = "The idempotency key was taken by another request."
+
+ATTEMPTS = 8
+"""How often a request is scored again because the registry moved under it: a script that registers, approves and
+promotes makes a few moves within a moment."""
 
 LARGE_BODY_BYTES = 32 * 1024
 """Larger bodies are read in a thread: thousands of wrong names take long enough to hold everybody else up."""
@@ -184,14 +189,17 @@ def identify(version: ModelVersion) -> ModelIdentity:
 
 
 async def _score_and_store(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
-    try:
-        return await _store_once(services, caller, body, ticket)
-    except RegistryChanged:
-        # The key or the model moved between looking it up and recording the score: both are looked up afresh, once.
-        # A second change within the same milliseconds is the caller's to wait for.
-        services.keys.forget()
-        renewed = await in_thread(renew, services, caller)
-        return await _store_once(services, renewed, body, ticket)
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await _store_once(services, caller, body, ticket)
+        except RegistryChanged:
+            # The key or the model moved between looking it up and recording the score: both are looked up afresh.
+            services.keys.forget()
+            await services.registry.catch_up()
+            caller = await in_thread(renew, services, caller)
+        except VersionLoading:
+            await services.registry.settled()
+    return await _store_once(services, caller, body, ticket)
 
 
 async def _store_once(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
@@ -225,7 +233,8 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     )
     rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
     weight = len(body) + len(answer)
-    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=caller.generation)
+    generation = min(caller.generation, models.generation)
+    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=generation)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 
 
