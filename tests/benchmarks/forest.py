@@ -35,7 +35,8 @@ from tests.benchmarks import machine, wrk
 from tests.benchmarks.servers import Databases, Server, real_answer, start
 from tests.benchmarks.wrk import Target
 from tests.conftest import ROOT, clean_environment
-from tests.registry.fitted import WIDTH, digest, document_of, files_of, manifest_of, vectors_of
+from tests.registry.artifacts import KEY_NAME, PUBLISHER, signature_of
+from tests.registry.fitted import WIDTH, document_of, files_of, manifest_of, vectors_of
 
 NAME = "forest-demonstration"
 TIMES, TAIL = 5.0, 2.0
@@ -71,8 +72,9 @@ def forest(trees: int) -> RandomForestClassifier:
 
 
 def artifact(estimator: RandomForestClassifier) -> dict[str, bytes]:
-    """The forest's artifact: the bundled manifest with this estimator in place of its own."""
-    return files_of(estimator, document_of() | {"name": NAME, "version": "1.0.0"})
+    """The forest's signed artifact: the bundled manifest with this estimator in place of its own."""
+    files = files_of(estimator, document_of() | {"name": NAME, "version": "1.0.0"})
+    return files | {"signature": signature_of(files["manifest.json"])}
 
 
 def scorers(estimator: Any, files: dict[str, bytes], *, callers: int, rounds: int, seconds: float) -> None:
@@ -123,13 +125,10 @@ def serve_with(folder_of_artifact: Path, folder: Path, stack: ExitStack) -> Serv
     place = folder / "checkout"
     for name in ("service", "migrations", "model_artifacts"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-    artifacts = place / "model_artifacts"
-    shutil.copytree(folder_of_artifact, artifacts / NAME / "1.0.0")
-    index = json.loads((artifacts / "index.json").read_bytes())
-    index[f"{NAME}@1.0.0"] = digest((folder_of_artifact / "manifest.json").read_bytes())
-    (artifacts / "index.json").write_text(json.dumps(index))
+    shutil.copytree(folder_of_artifact, place / "model_artifacts" / NAME / "1.0.0")
     home, url = folder / "home", Databases(folder, stack).make("sqlite", "forest", migrated=True)
     environment = clean_environment(home) | {"EXOSCORE_DATABASE_URL": url, "PYTHONPATH": str(place)}
+    environment["EXOSCORE_TRUSTED_PUBLISHERS"] = PUBLISHER.vkey(KEY_NAME)
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
     process, origin = start("product", folder, command, environment, cwd=place, core=())
     example = json.loads((home / "example.json").read_text())
