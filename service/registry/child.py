@@ -30,7 +30,7 @@ START_SECONDS = 60.0
 """How long a child may take to import what it needs; a cold disk takes seconds."""
 
 CALL_SECONDS = 30.0
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 5.0
 """How long a child that is asked to end may take before it is killed."""
 
 _KEPT = (
@@ -120,7 +120,7 @@ class Child:
             except (OSError, ValueError):
                 answer = None
         if answer is None:
-            self.kill()
+            self._end()
             raise ChildEnded(f"A child process ended ({self._status()}).")
         return _checked(*answer)
 
@@ -134,9 +134,7 @@ class Child:
 
     def close(self) -> None:
         """Ask the process to end, which it does as soon as it is idle; kill it where that takes too long."""
-        self._hang_up()
-        if not self._ended.wait(CLOSE_SECONDS):
-            self.kill()
+        self._end()
         with self._calling:
             self._connection.close()
 
@@ -147,6 +145,11 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _end(self) -> None:
+        self._hang_up()
+        if not self._ended.wait(CLOSE_SECONDS):
+            self.kill()
 
     def _hang_up(self) -> None:
         # Not closed: another thread may be waiting for an answer, and wakes up by this.
