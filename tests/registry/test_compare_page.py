@@ -14,6 +14,7 @@ from service.registry.compare_page import (
     comparison_markdown,
     comparison_text,
 )
+from service.workflows.describe import Described, describe
 from service.workflows.read_models import comparison_of
 from tests.registry.comparisons import (
     NEW,
@@ -208,11 +209,15 @@ def active(parse: Parse, *documents: Document) -> ActiveModels:
     return ActiveModels((*versions, broken), {})
 
 
+def described(models: ActiveModels, version: str) -> Described:
+    return describe(models, "tb-exosomal-mirna", version, None)
+
+
 def test_versions_of_the_registry_are_compared_in_every_form(parse: Parse, tb_document: Document) -> None:
     newer = copy.deepcopy(tb_document) | {"version": "1.1.0"}
     models = active(parse, tb_document, newer)
     forms = {
-        form: comparison_of(models, "tb-exosomal-mirna", "1.0.0", "1.1.0", form)
+        form: comparison_of(*(described(models, version) for version in ("1.0.0", "1.1.0")), form)
         for form in ("json", "html", "markdown", "text")
     }
     assert forms["json"]["old"]["version"] == "1.0.0"
@@ -225,6 +230,6 @@ def test_a_version_without_a_readable_manifest_is_refused(parse: Parse, tb_docum
     models = active(parse, tb_document)
     for pair in (("1.0.0", "9.0.0"), ("9.0.0", "1.0.0")):
         with pytest.raises(VersionNotInForce):
-            comparison_of(models, "tb-exosomal-mirna", *pair, "json")
+            comparison_of(*(described(models, version) for version in pair), "json")
     with pytest.raises(ModelNotFound):
-        comparison_of(models, "tb-exosomal-mirna", "1.0.0", "2.0.0", "json")
+        comparison_of(described(models, "1.0.0"), described(models, "2.0.0"), "json")

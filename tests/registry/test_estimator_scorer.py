@@ -377,7 +377,7 @@ def test_a_closed_scorer_finishes_what_waits_and_takes_nothing_more(gate: odd.Ga
     [
         (odd.Three(), "two classes"),
         (odd.Mute(), "predict_proba"),
-        (odd.Unloadable(), r"cannot be opened \(ValueError\)"),
+        (odd.Unloadable(), r"cannot be loaded \(ValueError\)"),
         (odd.Odd(width=5), "number of inputs"),
     ],
     ids=["three classes", "no probabilities", "cannot be opened", "width"],

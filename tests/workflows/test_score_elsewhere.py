@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -16,16 +17,20 @@ from sklearn.linear_model import LogisticRegression
 
 from service.api.schemas import ScoreAnswer
 from service.errors import EstimatorFailed, EstimatorUnavailable
-from service.registry.active import ActiveModels, ModelVersion
+from service.registry.active import ModelVersion
 from service.registry.build import proven_scorer
 from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.lower import lower
+from service.store.models import VersionRow
 from service.workflows import read_scores
 from service.workflows.keys import authenticate, create_key
+from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.score_specimen import Outcome, preview, score_specimen
 from service.workflows.services import Services
 from tests.registry import odd_estimators as odd
+from tests.registry.artifacts import TRUSTED, rebuilt
 from tests.registry.fitted import LABELS, MATRIX, digest, files_of, lowered_files, manifest_of, vectors_of
+from tests.workflows.registering import put_in_force
 
 Body = Callable[..., bytes]
 
@@ -43,8 +48,17 @@ def version_of(files: Mapping[str, bytes]) -> ModelVersion:
     )
 
 
-def put_in_force(services: Services, version: ModelVersion) -> None:
-    services.registry.swap(ActiveModels((version,), {}))
+@pytest.fixture
+def services(services: Services, odd_files: Mapping[str, bytes], odd_version: ModelVersion) -> Services:
+    """Services with the odd version in production, in the process that all tests share."""
+    otherwise = loader(TRUSTED)
+
+    def load(row: VersionRow, files: Mapping[str, bytes]) -> ModelVersion:
+        return odd_version if row.digest == odd_version.digest else otherwise(row, files)
+
+    ours = replace(services, registry=LiveRegistry(services.database, load))
+    put_in_force(ours, odd_files)
+    return ours
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +67,13 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> odd.Gate:
 
 
 @pytest.fixture(scope="module")
-def odd_version(gate: odd.Gate) -> Iterator[ModelVersion]:
-    version = version_of(files_of(odd.Odd(gate=gate)))
+def odd_files(gate: odd.Gate) -> Mapping[str, bytes]:
+    return files_of(odd.Odd(gate=gate))
+
+
+@pytest.fixture(scope="module")
+def odd_version(odd_files: Mapping[str, bytes]) -> Iterator[ModelVersion]:
+    version = version_of(odd_files)
     yield version
     scorer_of(version).close()
 
@@ -92,7 +111,6 @@ def answer_of(outcome: Outcome) -> dict[str, Any]:
 def test_an_estimator_in_a_process_of_its_own_answers_without_terms(
     services: Services, odd_version: ModelVersion, post: Any, body: Body, clock: Any
 ) -> None:
-    put_in_force(services, odd_version)
     answer = answer_of(asyncio.run(post(body(0.75))))
     score = answer["score"]
     assert score["value"] == pytest.approx(1 / (1 + np.exp(-0.75)), abs=1e-15)
@@ -106,7 +124,6 @@ def test_an_estimator_in_a_process_of_its_own_answers_without_terms(
 def test_callers_at_the_same_time_share_calls_and_one_that_leaves_harms_nobody(
     services: Services, odd_version: ModelVersion, gate: odd.Gate, post: Any, body: Body
 ) -> None:
-    put_in_force(services, odd_version)
     scorer = scorer_of(odd_version)
     before = scorer.stats()
 
@@ -136,7 +153,6 @@ def test_callers_at_the_same_time_share_calls_and_one_that_leaves_harms_nobody(
 def test_a_score_that_was_not_computed_is_not_stored(
     services: Services, odd_version: ModelVersion, post: Any, body: Body, first: float, error: type[Exception]
 ) -> None:
-    put_in_force(services, odd_version)
     with pytest.raises(error):
         asyncio.run(post(body(first)))
     with services.database.read() as connection:
@@ -147,7 +163,6 @@ def test_a_score_that_was_not_computed_is_not_stored(
 def test_a_killed_process_is_503_and_then_scores_again(
     services: Services, odd_version: ModelVersion, gate: odd.Gate, post: Any, body: Body
 ) -> None:
-    put_in_force(services, odd_version)
     pid = scorer_of(odd_version).pid
     assert pid is not None
 
@@ -166,7 +181,6 @@ def test_a_killed_process_is_503_and_then_scores_again(
 def test_a_panel_that_failed_a_gate_never_reaches_the_estimator(
     services: Services, odd_version: ModelVersion, post: Any, body: Body
 ) -> None:
-    put_in_force(services, odd_version)
     before = scorer_of(odd_version).stats()
     cq = {"code": "cq", "unit": "{Cq}"}
     quality = [cq | {"analyte": "hsa-miR-23a-3p", "value": 30.0}, cq | {"analyte": "hsa-miR-451a", "value": 20.0}]
@@ -183,9 +197,10 @@ def test_a_calibration_step_is_named_and_the_value_before_it_shown(
 ) -> None:
     base = FrozenEstimator(LogisticRegression().fit(MATRIX, LABELS))
     estimator = CalibratedClassifierCV(base, method=method, ensemble=ensemble, cv=3).fit(MATRIX, LABELS)
-    version = version_of(lowered_files(estimator, lower(estimator, width=6)))
-    put_in_force(services, version)
-    sent = body(0.5)
+    files = lowered_files(estimator, lower(estimator, width=6))
+    document = json.loads(files["manifest.json"]) | {"version": "2.1.0"}
+    put_in_force(services, rebuilt(files, document))
+    sent = body(0.5, model="odd-model@2.1.0")
     answer = answer_of(asyncio.run(post(sent)))
     score = answer["score"]
     assert (score["calibration"], score["link"], score["kind"]) == (named, "identity", "probability")
