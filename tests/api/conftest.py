@@ -65,10 +65,10 @@ class Registry:
         """A version that nobody has used."""
         return f"1.{next(NUMBERS)}.0"
 
-    def register(self, name: str, version: str, person: Person | None = None, **changes: Any) -> httpx.Response:
-        """Send a bundled artifact as another version."""
+    def register(self, bundled: str, version: str, person: Person | None = None, **changes: Any) -> httpx.Response:
+        """Send a bundled artifact as another version, or as another model where `changes` name one."""
         with self.client(person) as client:
-            return client.post("/v1/models", content=zipped(release(name, version, **changes)), headers=ZIP)
+            return client.post("/v1/models", content=zipped(release(bundled, version, **changes)), headers=ZIP)
 
     def sign(self, person: Person, name: str, version: str, to: str, **other: Any) -> httpx.Response:
         """Ask for a transition with a person's key and passphrase."""

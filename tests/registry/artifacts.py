@@ -51,9 +51,9 @@ def rebuilt(files: Mapping[str, bytes], document: Document | None = None, *, sig
     return {**listed, "manifest.json": manifest, **signature}
 
 
-def release(name: str, version: str, *, signed: bool = True, **changes: Any) -> dict[str, bytes]:
+def release(bundled: str, version: str, *, signed: bool = True, **changes: Any) -> dict[str, bytes]:
     """A bundled artifact as another version, with other parts of its manifest where `changes` say so."""
-    files = bundled_files(name)
+    files = bundled_files(bundled)
     document = json.loads(files["manifest.json"]) | {"version": version} | changes
     return rebuilt(files, document, signed=signed)
 
