@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from service import __version__
 from service.cli_audit import add_audit_commands
-from service.errors import ArtifactRejected, InputRejected, MalformedBody, ServiceError, SystemFault
+from service.cli_models import add_model_commands, shipped_models
+from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
 from service.terminal import RESEARCH_USE, answer_text, prepare, report, say, show
@@ -26,9 +27,7 @@ from service.terminal import RESEARCH_USE, answer_text, prepare, report, say, sh
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.registry.active import ActiveModels
     from service.store.engine import Database
-    from service.workflows.read_models import CardForm
     from service.workflows.services import Services
 
 DONE, FAILED, USAGE, ENVIRONMENT = 0, 1, 2, 3
@@ -107,80 +106,11 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
     body = _read(options.file)
     if options.model is not None:
         body = _with_model(body, options.model)
-    answer = preview(_models(settings), body, utc_now())
+    answer = preview(shipped_models(settings), body, utc_now())
     if options.json or not sys.stdout.isatty():
         say(json.dumps(answer, indent=2))
         return DONE
     return _show(options, answer, answer_text(answer))
-
-
-def model_list(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore model list`."""
-    models = _models(settings)
-    rows: list[dict[str, Any]] = [
-        {
-            "name": v.name,
-            "version": v.version,
-            "state": v.state,
-            "aliases": sorted(a for a, target in models.aliases.get(v.name, {}).items() if target == v.version),
-            "digest": v.digest,
-            "reason": v.reason,
-        }
-        for v in models.versions
-    ]
-    lines = [
-        f"{row['name']}@{row['version']}  {row['state']}  {','.join(row['aliases']) or '-'}" + _because(row["reason"])
-        for row in rows
-    ]
-    return _show(options, {"items": rows}, "\n".join(lines))
-
-
-def model_show(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore model show NAME[@V]`."""
-    from service.workflows.read_models import show_model, show_version
-
-    models = _models(settings)
-    name, _, version = options.model.partition("@")
-    if version:
-        shown = show_version(models, name, _exact(models, name, version))
-        return _show(options, shown, json.dumps(shown, indent=2))
-    shown = show_model(models, name)
-    lines = [f"{name}@{item['version']}  {item['state']}  {item['digest']}" for item in shown["versions"]]
-    lines += [f"alias {alias} -> {version}" for alias, version in shown["aliases"].items()]
-    return _show(options, shown, "\n".join(lines))
-
-
-def model_card(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore model card NAME[@V]`."""
-    from service.workflows.read_models import card_of, show_model
-
-    models = _models(settings)
-    name, _, version = options.model.partition("@")
-    exact = _exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
-    form: CardForm = "json" if options.json else options.format
-    card = card_of(models, name, exact, form)
-    say(card if isinstance(card, str) else json.dumps(card, indent=2))
-    return DONE
-
-
-def model_verify(options: argparse.Namespace, _: Settings) -> int:
-    """`exoscore model verify PATH`: schema, digests and golden vectors of an artifact; nothing is unpickled."""
-    from service.registry.artifact import read_artifact, verify_artifact
-
-    try:
-        artifact = verify_artifact(read_artifact(options.path, expected_digest=None)).artifact
-    except ArtifactRejected as error:
-        report(error, as_json=options.json)
-        return FAILED
-    found = {
-        "name": artifact.name,
-        "version": artifact.version,
-        "digest": artifact.digest,
-        "golden": artifact.manifest.golden.count,
-        "verified": True,
-    }
-    text = f"{artifact.name}@{artifact.version} verified: files, schema, {found['golden']} golden vectors"
-    return _show(options, found, f"{text}\n{artifact.digest}")
 
 
 def key_create(options: argparse.Namespace, settings: Settings) -> int:
@@ -259,16 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     preview_ = _add(commands, "score", score, "score one request without a server; a preview, not stored")
     preview_.add_argument("file", metavar="FILE.json", help="the request, or - for standard input")
     preview_.add_argument("--model", metavar="NAME[@VERSION|@ALIAS]", help="score with this model instead")
-    models = _group(commands, "model", "the registered models")
-    _add(models, "list", model_list, "list versions, states and aliases")
-    for name, command, text in (
-        ("show", model_show, "show a model, or one version's manifest"),
-        ("card", model_card, "print the model card"),
-    ):
-        _add(models, name, command, text).add_argument("model", metavar="NAME[@VERSION]")
-    models.choices["card"].add_argument("--format", choices=("markdown", "html", "json"), default="markdown")
-    verify = _add(models, "verify", model_verify, "check an artifact's files, schema and golden vectors")
-    verify.add_argument("path", metavar="PATH", type=Path)
+    add_model_commands(_group(commands, "model", "the registered models"), _add)
     keys = _group(commands, "key", "API keys")
     create = _add(keys, "create", key_create, "create a key; it is shown once")
     create.add_argument("--name", required=True)
@@ -310,10 +231,6 @@ def _state(revoked_at: str | None) -> str:
     return "in force" if revoked_at is None else "revoked"
 
 
-def _because(reason: str | None) -> str:
-    return "" if reason is None else f"  ({reason})"
-
-
 def _read(name: str) -> bytes:
     try:
         if name == "-":
@@ -332,16 +249,6 @@ def _with_model(body: bytes, reference: str) -> bytes:
     if not isinstance(document, dict):
         raise MalformedBody("The request is not a JSON object.", "Send one JSON object.")
     return json.dumps(document | {"model": reference}).encode()
-
-
-def _models(settings: Settings) -> ActiveModels:
-    from service.registry.bundled import load_bundled
-
-    return load_bundled(shipped("model_artifacts"), in_force=not settings.production)
-
-
-def _exact(models: ActiveModels, name: str, reference: str) -> str:
-    return models.aliases.get(name, {}).get(reference, reference)
 
 
 @contextmanager

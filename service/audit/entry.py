@@ -57,25 +57,30 @@ MAX_INTEGER: Final = 2**53 - 1
 
 SALT_BYTES: Final = 32
 
-KINDS: Final = frozenset({
+MODEL_KINDS: Final = frozenset({
+    "model.registered", "model.verified", "model.approved", "model.promoted", "model.retired", "model.rejected",
+})  # fmt: skip
+"""What can happen to a version of a model."""
+
+KINDS: Final = MODEL_KINDS | frozenset({
     "log.opened",
     "score.reported", "score.withheld", "score.amended", "score.retracted", "score.read",
     "batch.opened", "batch.chunk", "batch.closed",
-    "model.registered", "model.verified", "model.approved", "model.promoted", "model.retired", "model.rejected",
     "subject.erased", "access.denied",
     "key.created", "key.revoked", "key.rotated",
+    "person.added", "person.changed", "person.revoked",
     "config.changed", "clock.regressed",
 })  # fmt: skip
 """What can be recorded."""
 
-DETAILED: Final = frozenset({"log.opened", "subject.erased", "access.denied", "config.changed", "clock.regressed"})
+DETAILED: Final = MODEL_KINDS | {"log.opened", "subject.erased", "access.denied", "config.changed", "clock.regressed"}
 """The kinds whose entries may carry a `detail`."""
 
 REASONS: Final = frozenset({
     "measurement_corrected", "demographics_corrected", "specimen_corrected", "other",
     "wrong_subject", "wrong_specimen", "assay_failure", "entered_in_error",
     "subject_request", "retention_expired", "legal_order",
-    "unauthenticated", "scope_missing",
+    "unauthenticated", "scope_missing", "passphrase",
 })  # fmt: skip
 """Codes of amendment, retraction, erasure and denied access."""
 

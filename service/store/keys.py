@@ -19,7 +19,7 @@ from .tables import api_key
 @dataclass(frozen=True, slots=True)
 class KeyRow:
     """One API key. `secret_hmac` has 32 bytes; the times are `audit.entry.timestamp`; `development` marks the key that
-    a development server made for itself and production refuses."""
+    a development server made for itself and production refuses; `person_id` is None for the key of a machine."""
 
     key_id: str
     name: str
@@ -28,6 +28,7 @@ class KeyRow:
     created_at: str
     revoked_at: str | None
     development: bool
+    person_id: str | None = None
 
 
 def insert_key(connection: WriteConnection, row: KeyRow) -> None:
@@ -41,6 +42,7 @@ def insert_key(connection: WriteConnection, row: KeyRow) -> None:
             created_at=row.created_at,
             revoked_at=row.revoked_at,
             development=row.development,
+            person_id=row.person_id,
         )
     )
 
@@ -85,5 +87,6 @@ def _row(
     created_at: str,
     revoked_at: str | None,
     development: bool,
+    person_id: str | None,
 ) -> KeyRow:
-    return KeyRow(key_id, name, secret_hmac, frozenset(scopes.split()), created_at, revoked_at, development)
+    return KeyRow(key_id, name, secret_hmac, frozenset(scopes.split()), created_at, revoked_at, development, person_id)

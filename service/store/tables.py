@@ -130,6 +130,75 @@ api_key = Table(
     Column("created_at", Text, nullable=False),
     Column("revoked_at", Text),
     Column("development", Boolean, nullable=False),
+    Column("person_id", Text, ForeignKey("person.person_id")),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("person_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("passphrase_salt", LargeBinary, nullable=False),
+    Column("passphrase_hash", LargeBinary, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("revoked_at", Text),
+)
+
+artifact_part = Table(
+    "artifact_part",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("signature_digest", Text),
+    Column("state", Text, nullable=False),
+)
+
+model_alias = Table(
+    "model_alias",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("alias", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    ForeignKeyConstraint(["name", "version"], ["model_version.name", "model_version.version"]),
+)
+
+model_transition = Table(
+    "model_transition",
+    metadata,
+    Column("transition_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("log_id", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    UniqueConstraint("log_id", "seq"),
+    ForeignKeyConstraint(["name", "version"], ["model_version.name", "model_version.version"]),
+    ForeignKeyConstraint(["log_id", "seq"], ["audit_entry.log_id", "audit_entry.seq"]),
+    Index(None, "name", "version"),
+)
+
+shadow_score = Table(
+    "shadow_score",
+    metadata,
+    Column("score_id", Text, ForeignKey("score.score_id"), primary_key=True),
+    Column("model_digest", Text, primary_key=True),
+    Column("model_name", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("value", Double),
+    Column("category", Text),
+    Column("recorded_at", Text, nullable=False),
+    Index(None, "model_name", "model_version"),
 )
 
 idempotency = Table(

@@ -180,6 +180,8 @@ def key_commitment(row: KeyRow) -> str:
         "created_at": row.created_at,
         "development": row.development,
     }
+    if row.person_id is not None:
+        said["person"] = row.person_id
     return commitment(row.secret_hmac, canonical_json(said))
 
 

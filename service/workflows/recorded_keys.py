@@ -55,13 +55,15 @@ class KeyLedger:
 
 def _key(row: tuple[Any, ...]) -> KeyRow | None:
     """The key of a row whose columns have their types and their one spelling."""
-    key_id, name, secret_hmac, scopes, created_at, revoked_at, development = row
-    texts = all(type(text) is str for text in (key_id, name, scopes, created_at))
+    key_id, name, secret_hmac, scopes, created_at, revoked_at, development, person_id = row
+    texts = all(type(text) is str for text in (key_id, name, scopes, created_at, person_id or ""))
     if not texts or type(secret_hmac) is not bytes or len(secret_hmac) != _HMAC_BYTES or development not in (0, 1):
         return None
     if " ".join(sorted(set(scopes.split()))) != scopes:
         return None
-    return KeyRow(key_id, name, secret_hmac, frozenset(scopes.split()), created_at, revoked_at, bool(development))
+    return KeyRow(
+        key_id, name, secret_hmac, frozenset(scopes.split()), created_at, revoked_at, bool(development), person_id
+    )
 
 
 def _commitment(row: KeyRow) -> str | None:

@@ -57,7 +57,8 @@ def test_upgrade_downgrade_and_upgrade_again(empty_database_url: str, migrations
     migrate.upgrade(database, migrations)
     made = tables(database)
     audit = {"audit_log", "audit_entry", "audit_tile", "audit_anchor"}
-    assert made == audit | {"score", "score_log", "score_retraction", "api_key", "idempotency"}
+    registry = {"person", "artifact_part", "model_version", "model_alias", "model_transition", "shadow_score"}
+    assert made == audit | registry | {"score", "score_log", "score_retraction", "api_key", "idempotency"}
     migrate.downgrade(database, migrations)
     assert tables(database) == set()
     assert migrate.current_revision(database) is None
@@ -115,9 +116,9 @@ def test_check_names_nullability(postgresql_backend: Any) -> None:
 
 def test_an_old_schema_is_named(empty_database_url: str) -> None:
     database = Database(empty_database_url)
-    with pytest.raises(SchemaOutdated, match="revision none; this release needs 0002"):
+    with pytest.raises(SchemaOutdated, match=f"revision none; this release needs {migrate.HEAD}"):
         migrate.require_current(database)
-    assert migrate.check(database) == ("The schema is at revision none; this release needs 0002.",)
+    assert migrate.check(database) == (f"The schema is at revision none; this release needs {migrate.HEAD}.",)
     database.close()
 
 

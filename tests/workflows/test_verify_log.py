@@ -139,7 +139,7 @@ TAMPERED = {
     "a key in force again": ("UPDATE api_key SET revoked_at = NULL", "api_key"),
     "a key revoked": ("UPDATE api_key SET revoked_at = created_at WHERE revoked_at IS NULL", "api_key"),
     "a key gone": ("DELETE FROM api_key WHERE revoked_at IS NULL", "api_key 1: The key of this entry"),
-    "a key made": ("INSERT INTO api_key SELECT 'x', name, salt, scopes, api_key.created_at, NULL, development "
+    "a key made": ("INSERT INTO api_key SELECT 'x', name, salt, scopes, api_key.created_at, NULL, development, NULL "
                    f"FROM api_key, score WHERE revoked_at IS NULL AND score_id = {SPARED}", "api_key: A key is stored"),
 }  # fmt: skip
 
