@@ -180,7 +180,7 @@ def test_postgresql_vacuums_their_table(database: Database, save: Save, make_row
 
 
 def somebody_waits(database: Database) -> bool:
-    """Whether a session of PostgreSQL waits for another one's lock; always true on SQLite, where the file is the lock."""
+    """Whether a session of PostgreSQL waits for a lock of another one; on SQLite the file is the lock."""
     if database.embedded:
         return True
     with database.read() as connection:
