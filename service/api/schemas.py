@@ -41,13 +41,15 @@ class CategoryOut(BaseModel):
 
 
 class ScoreOut(BaseModel):
-    """The number: inverse `link` of `baseline` plus the sum of the contributions' terms."""
+    """The number: inverse `link` of `baseline` plus the sum of the contributions' terms; where a `calibration` step is
+    named, that is `raw`, and `value` is what the step makes of it."""
 
     value: float
     kind: Literal["probability", "index"]
     link: Literal["logit", "identity"]
     baseline: float
     raw: float | None
+    calibration: Literal["isotonic", "fold_averaged"] | None = None
     explanation: Literal["additive", "not_additive"]
     interval: dict[str, Any] | None
     category: CategoryOut | None

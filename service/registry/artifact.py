@@ -5,8 +5,9 @@ The order is fixed, and each step may assume all before it:
 2. `manifest.json` has the expected digest (where one is expected: a bundled version's is in the bundled index);
 3. the manifest fits its schema and its cross-checks, and its name and version are the folder's;
 4. every listed file is there and has the listed digest, and no other file is there;
-5. the golden vectors give their values through the scorer built from the manifest.
-No step unpickles anything: an estimator file is bytes with a digest, nothing more.
+5. the golden vectors give their values through the scorer of the version.
+Nothing is unpickled in this process: where a version is lowered, its estimator file is bytes with a digest and nothing
+more, and any other estimator is opened in a child process.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from types import MappingProxyType
 from typing import Any
 
 from service.errors import ArtifactRejected
-from service.registry.build import build_scorer
-from service.registry.golden import GoldenVector, parse_golden, verify_golden
+from service.registry.build import proven_scorer
+from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.golden import GoldenVector, parse_golden
 from service.registry.manifest import MANIFEST_MAX_BYTES, Manifest, parse_manifest
 from service.registry.manifest_decode import decode_object
 from service.registry.scorer import LinearScorer
@@ -36,7 +38,7 @@ MAX_FILES = 16
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An artifact whose bytes are what its manifest says they are. `files` holds all but the manifest."""
+    """An artifact whose bytes are what its manifest says they are. `files` holds them all."""
 
     name: str
     version: str
@@ -51,7 +53,7 @@ class Verified:
     """An artifact that also passed its golden self-test: its scorer and its vectors."""
 
     artifact: Artifact
-    scorer: LinearScorer
+    scorer: LinearScorer | EstimatorScorer
     golden: tuple[GoldenVector, ...]
 
 
@@ -63,7 +65,7 @@ def sha256(data: bytes) -> str:
 def read_artifact(folder: Path, *, expected_digest: str | None) -> Artifact:
     """Steps 1 to 4 for `folder`, which is `<name>/<version>`. Raises ArtifactRejected at the first step that fails."""
     files = _read_files(folder)
-    raw = files.pop(MANIFEST, None)
+    raw = files.get(MANIFEST)
     if raw is None:
         raise ArtifactRejected("manifest.json is missing.")
     digest = sha256(raw)
@@ -88,13 +90,12 @@ def read_artifact(folder: Path, *, expected_digest: str | None) -> Artifact:
 def verify_artifact(artifact: Artifact) -> Verified:
     """Step 5. Raises ArtifactRejected where this release cannot serve the version or a golden vector fails."""
     vectors = parse_golden(artifact.files["golden.json"], artifact.manifest)
-    scorer = build_scorer(artifact.manifest)
-    verify_golden(artifact.manifest, vectors, scorer)
+    scorer = proven_scorer(artifact.manifest, artifact.files, vectors)
     return Verified(artifact=artifact, scorer=scorer, golden=vectors)
 
 
 def _verify_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    present = set(files) - {SIGNATURE}
+    present = set(files) - {MANIFEST, SIGNATURE}
     listed = set(manifest.files)
     if present != listed:
         fault = "a listed file is missing" if listed - present else "a file is not listed in the manifest"

@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from service.domain.score import find_category
-from service.errors import ArtifactRejected
+from service.errors import ArtifactRejected, EstimatorFailed
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import Group, Text
 from service.registry.manifest_decode import decode_object
 from service.registry.manifest_problems import problems_of
 from service.registry.scorer import Scorer
+from service.registry.transforms import Floats
 
 
 class GoldenVector(Group):
@@ -59,15 +60,19 @@ def parse_golden(raw: bytes, manifest: Manifest) -> tuple[GoldenVector, ...]:
     return vectors
 
 
+def golden_matrix(manifest: Manifest, vectors: Sequence[GoldenVector]) -> Floats:
+    """The inputs of the vectors, (n, k), in the order of `manifest.codes`."""
+    return np.array([[v.inputs[code] for code in manifest.codes] for v in vectors], dtype=np.float64)
+
+
 def verify_golden(manifest: Manifest, vectors: Sequence[GoldenVector], scorer: Scorer) -> GoldenResult:
     """Scores every vector. Raises ArtifactRejected where a value is off by more than the tolerance, or a category.
 
     The number in the error is how many vectors failed, so that a reader sees a slip from a different model.
     """
-    matrix = np.array([[v.inputs[code] for code in manifest.codes] for v in vectors], dtype=np.float64)
     try:
-        scored = scorer.score(matrix).value
-    except ValueError:
+        scored = scorer.score(golden_matrix(manifest, vectors)).value
+    except (ValueError, EstimatorFailed):
         raise ArtifactRejected("The golden self-test failed: a value is not a finite number.") from None
     difference = np.abs(scored - np.array([v.value for v in vectors], dtype=np.float64))
     # Written so that a NaN fails: it is not within the tolerance.

@@ -23,6 +23,8 @@ from service.domain.specimen import parse
 from service.domain.submission import Submission
 from service.errors import InputRejected, NoActiveModel, RegistryChanged
 from service.registry.active import ActiveModels, ModelVersion
+from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.scorer import ScoredRow
 from service.store import idempotency as idempotency_store
 from service.store import scores
 from service.store.audit_log import SqlTransaction
@@ -40,6 +42,14 @@ LOST = "The idempotency key was taken by another request."
 
 LARGE_BODY_BYTES = 32 * 1024
 """Larger bodies are read in a thread: thousands of wrong names take long enough to hold everybody else up."""
+
+
+class Checked(NamedTuple):
+    """A submission that may be stored, with the version it is for and what its quality was found to be."""
+
+    submission: Submission
+    version: ModelVersion
+    quality: Quality
 
 
 class Scored(NamedTuple):
@@ -115,20 +125,47 @@ def preview(models: ActiveModels, body: bytes, now: datetime) -> dict[str, Any]:
 
 
 def score_body(models: ActiveModels, body: bytes, now: datetime) -> Scored:
-    """Parse and score one request against a snapshot of models; raises InputRejected with every problem."""
+    """Parse and score one request against a snapshot of models; raises InputRejected with every problem.
+
+    Blocks while an estimator works that runs in a process of its own.
+    """
+    return score_checked(check_body(models, body, now))
+
+
+def check_body(models: ActiveModels, body: bytes, now: datetime) -> Checked:
+    """Parse one request against a snapshot of models and assess it; raises InputRejected with every problem."""
     submission = parse(body, find_panel=lambda reference: _panel(models.resolve(reference)), now=now)
     version = models.get(submission.panel.model_name, submission.panel.model_version)
-    quality = assess(submission)
+    return Checked(submission, version, assess(submission))
+
+
+def score_checked(checked: Checked) -> Scored:
+    """Score what was checked; a panel that failed a measured gate gets no number."""
+    submission, version, quality = checked
     score = None if quality.verdict is Verdict.FAIL else compute(version, submission)
     return Scored(submission, version, score, quality)
 
 
+async def score_elsewhere(checked: Checked, scorer: EstimatorScorer) -> Scored:
+    """As `score_checked`, by an estimator in a process of its own, while the event loop does other things."""
+    submission, version, quality = checked
+    if quality.verdict is Verdict.FAIL:
+        return Scored(submission, version, None, quality)
+    row = await scorer.score_soon([item.used for item in submission.inputs])
+    return Scored(submission, version, _score(version, row), quality)
+
+
 def compute(version: ModelVersion, submission: Submission) -> Score:
     """The score of one submission by one version: bit for bit what the batch path gives for this row."""
-    manifest, scorer = version.manifest, version.scorer
-    if manifest is None or scorer is None:
+    if version.scorer is None:
         raise AssertionError("only a version in force reaches the scorer")
-    row = scorer.score_one([item.used for item in submission.inputs])
+    return _score(version, version.scorer.score_one([item.used for item in submission.inputs]))
+
+
+def _score(version: ModelVersion, row: ScoredRow) -> Score:
+    manifest = version.manifest
+    if manifest is None:
+        raise AssertionError("only a version in force reaches the scorer")
     return Score(
         value=row.value,
         kind=manifest.output.kind,
@@ -138,6 +175,7 @@ def compute(version: ModelVersion, submission: Submission) -> Score:
         terms=row.terms,
         category=find_category(row.value, manifest.categories()),
         raw=row.raw,
+        calibration=None if row.raw is None else manifest.estimator.calibration.method,
     )
 
 
@@ -163,9 +201,14 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     now = services.clock()
     models = services.registry.current
     if len(body) > LARGE_BODY_BYTES:
-        scored = await asyncio.to_thread(score_body, models, body, now)
+        checked = await asyncio.to_thread(check_body, models, body, now)
     else:
-        scored = score_body(models, body, now)
+        checked = check_body(models, body, now)
+    scorer = checked.version.scorer
+    if isinstance(scorer, EstimatorScorer):
+        scored = await score_elsewhere(checked, scorer)
+    else:
+        scored = score_checked(checked)
     submission = scored.submission
     replaces = submission.replaces
     prior = None if replaces is None else await in_thread(find_prior, services, submission, replaces)
