@@ -18,7 +18,15 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import __version__, home
-from service.api import openapi, routes_audit, routes_erasures, routes_health, routes_models, routes_scores
+from service.api import (
+    openapi,
+    routes_audit,
+    routes_erasures,
+    routes_health,
+    routes_models,
+    routes_scores,
+    routes_shadow,
+)
 from service.api.access_log import AccessLog
 from service.api.front import Front
 from service.api.problems import install_problem_handlers
@@ -230,7 +238,7 @@ def create_app(settings: Settings) -> Front:
     )
     app.state.services = services
     app.router.routes.extend((*routes_scores.plain_routes, *routes_erasures.plain_routes))
-    for routes in (routes_scores, routes_audit, routes_models, routes_health):
+    for routes in (routes_scores, routes_audit, routes_models, routes_shadow, routes_health):
         app.include_router(routes.router)
     install_problem_handlers(app, denied)
     app.add_middleware(AccessLog)

@@ -232,6 +232,7 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
     weight = len(body) + len(answer)
     receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=caller.generation)
+    services.shadows.offer(scored.version, score_id, body, now)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 
 

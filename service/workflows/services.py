@@ -21,6 +21,7 @@ from service.store.engine import Database
 from service.workflows.inbox import PATIENCE_SECONDS, LoopInbox, too_slow
 from service.workflows.key_cache import KeyCache
 from service.workflows.random_bytes import random_block
+from service.workflows.shadowing import NoShadows, Shadowing
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,6 +68,7 @@ class Services:
     in_flight: set[bytes] = field(default_factory=set)
     keys: KeyCache = field(default_factory=KeyCache)
     inbox: LoopInbox = field(default_factory=LoopInbox)
+    shadows: Shadowing = field(default_factory=NoShadows)
 
     async def record(
         self,
