@@ -69,6 +69,11 @@ class ShadowLine:
         return self._thread is None or not self._thread.is_alive()
 
     @property
+    def waiting(self) -> int:
+        """How many inputs wait, without those the process holds."""
+        return len(self._waiting)
+
+    @property
     def pid(self) -> int | None:
         """The id of the process; None while there is none."""
         child = self._child
@@ -176,12 +181,13 @@ class ShadowLine:
             self._pause("shadow_not_loaded", error)
             self._put_back(inputs)
             return []
-        if self._closed:
-            return []
         try:
             results = child.score(inputs)
         except (ChildEnded, ChildFailed) as error:
             self._end_child()
+            if self._closed:
+                self._put_back(inputs)
+                return []
             self._pause("shadow_ended", error)
             if len(inputs) == 1:
                 self._one_by_one = max(0, self._one_by_one - 1)
@@ -205,8 +211,6 @@ class ShadowLine:
             child.close()
 
     def _pause(self, event: str, error: ArtifactRejected | SystemFault) -> None:
-        if self._closed:
-            return
         pause = min(self._limits.pause_seconds * 2.0**self._failures, self._limits.pause_max_seconds)
         self._failures = min(self._failures + 1, 32)
         self._not_before = self._clock() + pause
