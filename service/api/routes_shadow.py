@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from service.api.openapi import problems_of
+from service.api.openapi_parts import problems_of
 from service.api.schemas import ShadowAnswer
 from service.api.security import requires, services_of
 from service.workflows.key_cache import Caller
+from service.workflows.patience import in_thread
 from service.workflows.read_shadow import read_shadow
-from service.workflows.services import in_thread
 
 router = APIRouter(tags=["models"])
 Reader = Annotated[Caller, Depends(requires("models:read"))]

@@ -76,15 +76,12 @@ def _score(score: Score) -> dict[str, Any]:
     if not math.isfinite(total) and not all(map(math.isfinite, _numbers(score))):
         raise ValueError("A score holds a number that is not finite.")
     category = score.category
-    # Only a version with a calibration step has a name to give.
-    step = {} if score.calibration is None else {"calibration": score.calibration}
-    return {
+    document = {
         "value": score.value,
         "kind": score.kind,
         "link": score.link,
         "baseline": score.baseline,
         "raw": score.raw,
-        **step,
         "explanation": score.explanation,
         "interval": score.interval,
         "category": None
@@ -96,6 +93,9 @@ def _score(score: Score) -> dict[str, Any]:
             "comparator": category.comparator,
         },
     }
+    if score.calibration is not None:
+        document["calibration"] = score.calibration
+    return document
 
 
 def _numbers(score: Score) -> tuple[float, ...]:

@@ -64,8 +64,9 @@ _ROOT = Path(__file__).parents[2]
 class Child:
     """A running child process. `call` may be used from any thread; calls are answered one after the other.
 
-    `memory_bytes` limits its address space. `on_end` is called once, from a thread of ours, when the process has ended
-    for whatever reason. Raises ChildEnded where it is not ready within `start_seconds`.
+    `memory_bytes` limits its address space; `niceness` lets others go before it on a busy machine. `on_end` is called
+    once, from a thread of ours, when the process has ended for whatever reason. Raises ChildEnded where it is not ready
+    within `start_seconds`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Child:
         module: str,
         *,
         memory_bytes: int | None = None,
+        niceness: int = 0,
         start_seconds: float = START_SECONDS,
         on_end: Callable[[], None] | None = None,
     ) -> None:
@@ -88,7 +90,7 @@ class Child:
                 raise ChildEnded(f"A child process could not be started ({type(error).__name__}).") from None
         threading.Thread(target=self._reap, name=f"reap {self._process.pid}", daemon=True).start()
         try:
-            self.call({"memory_bytes": memory_bytes}, timeout=start_seconds)
+            self.call({"memory_bytes": memory_bytes, "niceness": niceness}, timeout=start_seconds)
         except (ChildEnded, ChildFailed):
             self.close()
             raise

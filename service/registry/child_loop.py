@@ -33,7 +33,8 @@ def answer_calls(handle: Handler) -> None:
     first = receive_frame(connection)
     if first is None:
         return
-    files = _limit(first[0].get("memory_bytes"))
+    os.nice(first[0]["niceness"])
+    files = _limit(first[0]["memory_bytes"])
     threading.Thread(target=_end_with_parent, args=(connection.fileno(),), daemon=True).start()
     send_frame(connection, {"ready": True})
     try:

@@ -27,6 +27,7 @@ from service.telemetry import log_event
 
 WORKER = "service.registry.worker"
 MANIFEST = "manifest.json"
+SIGNATURE = "signature"
 
 ROWS_IN_ONE_CALL = 512
 """Larger calls gain nothing any more and let those behind them wait."""
@@ -46,14 +47,16 @@ def start_worker(
     memory_bytes: int | None = None,
     on_end: Callable[[], None] | None = None,
 ) -> Child:
-    """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest.
+    """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest,
+    and the signature where a trusted publisher's was verified.
 
     Raises ArtifactRejected where the estimator cannot be opened, ChildEnded or ChildFailed where the process fails.
     """
     sent = {name: files[name] for name in (MANIFEST, *manifest.files)}
     child = Child(WORKER, memory_bytes=memory_bytes, on_end=on_end)
     try:
-        header = {"do": "load", "files": {name: len(data) for name, data in sent.items()}}
+        signed = SIGNATURE in files
+        header = {"do": "load", "signed": signed, "files": {name: len(data) for name, data in sent.items()}}
         child.call(header, b"".join(sent.values()), timeout=START_SECONDS)
     except (ArtifactRejected, ChildEnded, ChildFailed):
         child.close()
@@ -104,6 +107,8 @@ class EstimatorProcess:
         The future fails with EstimatorUnavailable or EstimatorFailed; it may be cancelled as long as it waits. Raises
         EstimatorUnavailable where too many wait already, or after `close`.
         """
+        if len(rows) > ROWS_IN_ONE_CALL:
+            raise ValueError("more rows than go into one call")
         waiting = _Waiting(rows, Future())
         with self._changed:
             if self._closed:
@@ -134,7 +139,8 @@ class EstimatorProcess:
         child = self._child
         if self._thread.is_alive() and child is not None:
             child.kill()
-        self._thread.join()
+        # A thread that is just starting another process ends that one by itself.
+        self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -219,8 +225,9 @@ class EstimatorProcess:
                 _fail(batch, EstimatorFailed("The estimator could not score this input."))
                 return
             # One of them may be what the estimator cannot take; the others are not to blame.
-            for one in batch:
-                self._answer(child, [one])
+            half = len(batch) // 2
+            self._answer(child, batch[:half])
+            self._answer(child, batch[half:])
         else:
             self._failures = 0
             start = 0

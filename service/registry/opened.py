@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from service.errors import ArtifactRejected, EstimatorFailed
+from service.errors import EstimatorFailed
 from service.registry.active import ModelVersion
-from service.registry.artifact import MANIFEST, SIGNATURE, sha256
+from service.registry.artifact import MANIFEST, Artifact, Expected, examine
 from service.registry.build import linear_part, linear_scorer
 from service.registry.golden import example_values, parse_golden, verify_golden
-from service.registry.manifest import Manifest, parse_manifest
-from service.registry.manifest_decode import decode_object
+from service.registry.manifest import Manifest
 from service.registry.scorer import NOT_FINITE, ScoredRow, ScoredRows, Scorer, checked_matrix
 from service.registry.supported import verify_supported
 from service.registry.transforms import Floats, column_transforms, transform_matrix
@@ -24,13 +23,14 @@ from service.registry.worker import OpenedEstimator
 
 
 class OpenedScorer:
-    """A `Scorer` over an estimator that is opened here. What the estimator raises goes on as it is; EstimatorFailed
-    where it gives no probability. Raises ArtifactRejected where it cannot be opened."""
+    """A `Scorer` over the estimator in an artifact's files, the manifest among them; `signed` says that a trusted
+    publisher vouches for them. Raises ArtifactRejected where it cannot be opened. What it raises itself goes on as it
+    is; EstimatorFailed where it gives no probability."""
 
-    def __init__(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    def __init__(self, manifest: Manifest, files: Mapping[str, bytes], *, signed: bool) -> None:
         self._width = len(manifest.codes)
         self._transforms = column_transforms(manifest.codes, manifest.normalisation)
-        self._estimator = OpenedEstimator(files)
+        self._estimator = OpenedEstimator(files, signed=signed)
 
     def score(self, matrix: Floats) -> ScoredRows:
         """As `Scorer.score`, with `terms` None."""
@@ -49,36 +49,35 @@ class OpenedScorer:
         return ScoredRow(float(scored.value[0]), None, tuple(scored.used[0].tolist()), None, 0.0)
 
 
-def open_version(name: str, version: str, digest: str, files: Mapping[str, bytes]) -> ModelVersion:
-    """The version in these files, checked again as at every load.
+def open_version(expected: Expected, files: Mapping[str, bytes], trusted: Sequence[str]) -> ModelVersion:
+    """The version in these files, checked as at every load: `trusted` are the verifier keys of publishers.
 
     Raises ArtifactRejected where the files are not those of the version, its estimator cannot be opened, or it does not
     give its golden values here.
     """
-    raw = files[MANIFEST]
-    manifest = parse_manifest(raw)
-    if (manifest.name, manifest.version, sha256(raw)) != (name, version, digest):
-        raise ArtifactRejected("The manifest is not the version's.")
-    listed = {file: data for file, data in files.items() if file != SIGNATURE}
-    if {file: sha256(data) for file, data in listed.items() if file != MANIFEST} != dict(manifest.files):
-        raise ArtifactRejected("The files are not those the manifest lists.")
-    vectors = parse_golden(files["golden.json"], manifest)
-    scorer = _scorer(manifest, listed)
+    artifact = examine(files, trusted=trusted, expected=expected)
+    manifest = artifact.manifest
+    vectors = parse_golden(artifact.files["golden.json"], manifest)
+    scorer = _scorer(artifact)
     verify_golden(manifest, vectors, scorer)
     return ModelVersion(
-        name=name,
-        version=version,
-        digest=digest,
+        name=artifact.name,
+        version=artifact.version,
+        digest=artifact.digest,
         state="approved",
         manifest=manifest,
-        document=decode_object(raw, what=MANIFEST),
+        document=artifact.document,
         panel=manifest.panel(),
         scorer=scorer,
         example=example_values(vectors),
     )
 
 
-def _scorer(manifest: Manifest, files: Mapping[str, bytes]) -> Scorer:
+def _scorer(artifact: Artifact) -> Scorer:
+    manifest = artifact.manifest
     verify_supported(manifest)
     linear = linear_part(manifest)
-    return OpenedScorer(manifest, files) if linear is None else linear_scorer(manifest, linear)
+    if linear is not None:
+        return linear_scorer(manifest, linear)
+    files = {MANIFEST: artifact.raw_manifest, **artifact.files}
+    return OpenedScorer(manifest, files, signed=artifact.publisher is not None)

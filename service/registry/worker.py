@@ -37,7 +37,7 @@ class Worker:
     def handle(self, header: Header, payload: bytearray) -> tuple[Header, Payload]:
         """Do what a message says; raises ArtifactRejected, or what the estimator raises."""
         if header["do"] == "load":
-            self._loaded = OpenedEstimator(_split(header["files"], payload))
+            self._loaded = OpenedEstimator(_split(header["files"], payload), signed=header["signed"])
             return {}, b""
         if header["do"] == "stats":
             return {"calls": self._calls, "rows": self._rows}, b""
@@ -53,15 +53,15 @@ class Worker:
 
 
 class OpenedEstimator:
-    """The estimator in an artifact's files, its manifest among them. Raises ArtifactRejected where it cannot be opened
-    or is none for this manifest."""
+    """The estimator in an artifact's files, its manifest among them; `signed` as for `load_estimator`. Raises
+    ArtifactRejected where it cannot be opened or is none for this manifest."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], *, signed: bool) -> None:
         self._files = files
         self._manifest = parse_manifest(files[MANIFEST])
         self._fitted = _fitted(self._manifest)
         _verify_digests(self._manifest, files)
-        self._estimator = load_estimator(self._manifest, files)
+        self._estimator = load_estimator(self._manifest, files, signed=signed)
         self._column = self._fitted.classes.index(self._fitted.positive_class)
         _verify_shape(self._estimator, self._manifest)
 

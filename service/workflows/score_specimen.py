@@ -21,7 +21,7 @@ from service.domain.quality import Quality, Verdict, assess
 from service.domain.score import Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
-from service.errors import InputRejected, NoActiveModel, RegistryChanged
+from service.errors import InputRejected, NoActiveModel, RegistryChanged, VersionLoading
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.scorer import ScoredRow
@@ -36,20 +36,17 @@ from service.workflows.amend_score import find_prior, pointing_at_replaces, requ
 from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stored_under
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew
-from service.workflows.services import Services, in_thread, new_uuid7
+from service.workflows.patience import in_thread
+from service.workflows.services import Services, new_uuid7
 
 LOST = "The idempotency key was taken by another request."
 
+ATTEMPTS = 8
+"""How often a request is scored again because the registry moved under it: a script that registers, approves and
+promotes makes a few moves within a moment."""
+
 LARGE_BODY_BYTES = 32 * 1024
 """Larger bodies are read in a thread: thousands of wrong names take long enough to hold everybody else up."""
-
-
-class Checked(NamedTuple):
-    """A submission that may be stored, with the version it is for and what its quality was found to be."""
-
-    submission: Submission
-    version: ModelVersion
-    quality: Quality
 
 
 class Scored(NamedTuple):
@@ -70,6 +67,27 @@ class Scored(NamedTuple):
             quality=self.quality,
             created_at=timestamp(created_at),
         )
+
+
+class Unscored(NamedTuple):
+    """A submission that may be scored, by an estimator in a process of its own."""
+
+    submission: Submission
+    version: ModelVersion
+    quality: Quality
+    scorer: EstimatorScorer
+    inputs: list[float]
+
+    def now(self) -> Scored:
+        """Score it; blocks. Raises EstimatorUnavailable or EstimatorFailed."""
+        return self._with(self.scorer.score_one(self.inputs))
+
+    async def soon(self) -> Scored:
+        """Score it while the event loop does other things; raises likewise."""
+        return self._with(await self.scorer.score_soon(self.inputs))
+
+    def _with(self, row: ScoredRow) -> Scored:
+        return Scored(self.submission, self.version, _score(self.version, row), self.quality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,46 +138,30 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
 def preview(models: ActiveModels, body: bytes, now: datetime) -> dict[str, Any]:
     """The answer this request would get, from the same code, marked as a preview; nothing is stored."""
     scored = score_body(models, body, now)
+    if isinstance(scored, Unscored):
+        scored = scored.now()
     document: dict[str, Any] = json.loads(encode_answer(scored.answer(None, now)))
     return {"preview": True} | document
 
 
-def score_body(models: ActiveModels, body: bytes, now: datetime) -> Scored:
+def score_body(models: ActiveModels, body: bytes, now: datetime) -> Scored | Unscored:
     """Parse and score one request against a snapshot of models; raises InputRejected with every problem.
 
-    Blocks while an estimator works that runs in a process of its own.
+    Unscored where the version's estimator runs in a process of its own: that takes time, and the caller says how to
+    wait.
     """
-    return score_checked(check_body(models, body, now))
-
-
-def check_body(models: ActiveModels, body: bytes, now: datetime) -> Checked:
-    """Parse one request against a snapshot of models and assess it; raises InputRejected with every problem."""
     submission = parse(body, find_panel=lambda reference: _panel(models.resolve(reference)), now=now)
     version = models.get(submission.panel.model_name, submission.panel.model_version)
-    return Checked(submission, version, assess(submission))
-
-
-def score_checked(checked: Checked) -> Scored:
-    """Score what was checked; a panel that failed a measured gate gets no number."""
-    submission, version, quality = checked
-    score = None if quality.verdict is Verdict.FAIL else compute(version, submission)
-    return Scored(submission, version, score, quality)
-
-
-async def score_elsewhere(checked: Checked, scorer: EstimatorScorer) -> Scored:
-    """As `score_checked`, by an estimator in a process of its own, while the event loop does other things."""
-    submission, version, quality = checked
+    quality = assess(submission)
     if quality.verdict is Verdict.FAIL:
         return Scored(submission, version, None, quality)
-    row = await scorer.score_soon([item.used for item in submission.inputs])
-    return Scored(submission, version, _score(version, row), quality)
-
-
-def compute(version: ModelVersion, submission: Submission) -> Score:
-    """The score of one submission by one version: bit for bit what the batch path gives for this row."""
-    if version.scorer is None:
+    scorer, inputs = version.scorer, [item.used for item in submission.inputs]
+    if scorer is None:
         raise AssertionError("only a version in force reaches the scorer")
-    return _score(version, version.scorer.score_one([item.used for item in submission.inputs]))
+    if isinstance(scorer, EstimatorScorer):
+        return Unscored(submission, version, quality, scorer, inputs)
+    # Bit for bit what the batch path gives for this row.
+    return Scored(submission, version, _score(version, scorer.score_one(inputs)), quality)
 
 
 def _score(version: ModelVersion, row: ScoredRow) -> Score:
@@ -187,28 +189,28 @@ def identify(version: ModelVersion) -> ModelIdentity:
 
 
 async def _score_and_store(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
-    try:
-        return await _store_once(services, caller, body, ticket)
-    except RegistryChanged:
-        # The key or the model moved between looking it up and recording the score: both are looked up afresh, once.
-        # A second change within the same milliseconds is the caller's to wait for.
-        services.keys.forget()
-        renewed = await in_thread(renew, services, caller)
-        return await _store_once(services, renewed, body, ticket)
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await _store_once(services, caller, body, ticket)
+        except RegistryChanged:
+            # The key or the model moved between looking it up and recording the score: both are looked up afresh.
+            services.keys.forget()
+            await services.registry.catch_up()
+            caller = await in_thread(renew, services, caller)
+        except VersionLoading:
+            await services.registry.settled()
+    return await _store_once(services, caller, body, ticket)
 
 
 async def _store_once(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
     now = services.clock()
     models = services.registry.current
     if len(body) > LARGE_BODY_BYTES:
-        checked = await asyncio.to_thread(check_body, models, body, now)
+        scored = await asyncio.to_thread(score_body, models, body, now)
     else:
-        checked = check_body(models, body, now)
-    scorer = checked.version.scorer
-    if isinstance(scorer, EstimatorScorer):
-        scored = await score_elsewhere(checked, scorer)
-    else:
-        scored = score_checked(checked)
+        scored = score_body(models, body, now)
+    if isinstance(scored, Unscored):
+        scored = await scored.soon()
     submission = scored.submission
     replaces = submission.replaces
     prior = None if replaces is None else await in_thread(find_prior, services, submission, replaces)
@@ -231,7 +233,8 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     )
     rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
     weight = len(body) + len(answer)
-    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=caller.generation)
+    generation = min(caller.generation, models.generation)
+    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=generation)
     services.shadows.offer(scored.version, score_id, body, now)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 

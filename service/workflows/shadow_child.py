@@ -62,12 +62,15 @@ FAILED = ShadowResult("failed", None, None)
 
 
 class ShadowChild:
-    """The process of one shadow with its version loaded from `files`, the manifest and all that it lists.
+    """The process of one shadow with its version loaded from `files`, the manifest and all that it lists, and the
+    signature where there is one; `trusted` are the verifier keys of publishers.
 
     Raises ArtifactRejected where the version cannot be loaded; ChildEnded or ChildFailed where the process fails.
     """
 
-    def __init__(self, version: ModelVersion, files: Mapping[str, bytes], limits: ShadowLimits) -> None:
+    def __init__(
+        self, version: ModelVersion, files: Mapping[str, bytes], trusted: Sequence[str], limits: ShadowLimits
+    ) -> None:
         self._limits = limits
         self._child = Child(WORKER, memory_bytes=limits.memory_bytes, start_seconds=limits.load_seconds)
         header = {
@@ -75,6 +78,7 @@ class ShadowChild:
             "name": version.name,
             "version": version.version,
             "digest": version.digest,
+            "trusted": list(trusted),
             "files": {name: len(content) for name, content in files.items()},
         }
         try:

@@ -35,9 +35,9 @@ CLOSE_SECONDS = 3.0
 class ShadowLine:
     """One shadow at work; see the rules. `offer` belongs to the event loop.
 
-    `files` gives the version's files, `store` stores rows, `wanted` tells whether the version is a shadow still; all
-    three are called from the line's own thread and may raise a SystemFault. `now` is the time that rows are stamped
-    with, `clock` counts seconds and never steps back.
+    `files` gives the version's files, whose signatures are by `trusted`, `store` stores rows, `wanted` tells whether
+    the version is a shadow still; all three are called from the line's own thread, and the first two may raise a
+    SystemFault. `now` is the time that rows are stamped with, `clock` counts seconds and never steps back.
     """
 
     def __init__(
@@ -45,13 +45,15 @@ class ShadowLine:
         version: ModelVersion,
         *,
         files: Callable[[], Mapping[str, bytes]],
+        trusted: Sequence[str],
         store: Callable[[Sequence[ShadowRow]], None],
         wanted: Callable[[], bool],
         limits: ShadowLimits,
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._version, self._files, self._keep, self._wanted = version, files, store, wanted
+        self._version, self._files, self._trusted = version, files, trusted
+        self._keep, self._wanted = store, wanted
         self._limits, self._now, self._clock = limits, now, clock
         self._changed = threading.Condition()
         self._waiting: deque[ShadowInput] = deque()
@@ -202,7 +204,7 @@ class ShadowLine:
 
     def _started(self) -> ShadowChild:
         if self._child is None:
-            self._child = ShadowChild(self._version, self._files(), self._limits)
+            self._child = ShadowChild(self._version, self._files(), self._trusted, self._limits)
         return self._child
 
     def _end_child(self) -> None:

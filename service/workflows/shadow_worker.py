@@ -17,10 +17,11 @@ from datetime import datetime
 from service.domain.answer import status_of
 from service.errors import InputRejected, ServiceError
 from service.registry.active import ActiveModels, ModelVersion
+from service.registry.artifact import Expected
 from service.registry.child_loop import answer_calls
 from service.registry.frames import Header, Payload
 from service.registry.opened import open_version
-from service.workflows.score_specimen import score_body
+from service.workflows.score_specimen import Scored, score_body
 
 NICENESS = 10
 """Behind the server and its database, whenever they want the processor."""
@@ -53,7 +54,8 @@ class ShadowWorker:
         """Do what a message says; raises ArtifactRejected for a version that cannot be loaded."""
         if header["do"] == "load":
             files = dict(zip(header["files"], _parts(payload, header["files"].values()), strict=True))
-            self._models = OnlyShadow((open_version(header["name"], header["version"], header["digest"], files),), {})
+            expected = Expected(header["name"], header["version"], header["digest"])
+            self._models = OnlyShadow((open_version(expected, files, header["trusted"]),), {})
             return {}, b""
         return self._score(header["inputs"], header["seconds"], payload)
 
@@ -70,7 +72,8 @@ class ShadowWorker:
 
     def _score_one(self, body: bytes, at: datetime) -> Result:
         try:
-            scored = score_body(self._models, body, at)
+            found = score_body(self._models, body, at)
+            scored = found if isinstance(found, Scored) else found.now()
         except InputRejected:
             return "refused", None, None
         except _FAULTS:

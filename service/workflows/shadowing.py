@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Protocol
 
 from service.registry.active import ActiveModels, ModelVersion
+from service.registry.lifecycle import SHADOW
 from service.store.engine import Database
 from service.store.shadows import ShadowRow, insert_shadow_scores
 from service.workflows.shadow_child import ShadowInput, ShadowLimits
 from service.workflows.shadow_line import ShadowLine
 
-SHADOW = "shadow"
 _NO_ALIASES: Mapping[str, str] = {}
 
 FilesOf = Callable[[ModelVersion], Mapping[str, bytes]]
@@ -47,7 +47,8 @@ class NoShadows:
 
 
 class Shadows:
-    """The shadows of all models; `models` gives the snapshot in force. `offer` belongs to the event loop."""
+    """The shadows of all models; `models` gives the snapshot in force, `trusted` are the verifier keys of publishers.
+    `offer` belongs to the event loop."""
 
     def __init__(
         self,
@@ -55,10 +56,12 @@ class Shadows:
         *,
         models: Callable[[], ActiveModels],
         files_of: FilesOf,
+        trusted: Sequence[str],
         now: Callable[[], datetime],
         limits: ShadowLimits | None = None,
     ) -> None:
-        self._database, self._models, self._files_of, self._now = database, models, files_of, now
+        self._database, self._models, self._now = database, models, now
+        self._files_of, self._trusted = files_of, trusted
         self._limits = ShadowLimits() if limits is None else limits
         self._lines: dict[str, ShadowLine] = {}
 
@@ -91,6 +94,7 @@ class Shadows:
             line = self._lines[shadow.digest] = ShadowLine(
                 shadow,
                 files=lambda: self._files_of(shadow),
+                trusted=self._trusted,
                 store=self._store,
                 wanted=lambda: self._is_shadow(shadow),
                 limits=self._limits,

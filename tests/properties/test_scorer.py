@@ -167,7 +167,7 @@ def assert_agree(scored: ScoredRows, expected: np.ndarray, step: CalibrationStep
 
 
 @given(case=pipelines(), rows=st.sampled_from([1, 7, 700]), order=st.sampled_from("CF"), seed=st.integers(0, 999))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_pipeline_in_a_process_of_its_own_gives_its_own_probabilities(case, rows: int, order: str, seed: int) -> None:
     estimator, matrix = case

@@ -1,7 +1,6 @@
 """Artifacts around any estimator, made of the bundled manifest: files whose digests and golden vectors are right."""
 
 import copy
-import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -16,16 +15,13 @@ from service.domain.score import find_category
 from service.registry.golden import example_values, parse_golden
 from service.registry.lower import LoweredModel, prove
 from service.registry.manifest import Manifest, parse_manifest
+from tests.registry.artifacts import digest, signature_of
 
 BUNDLED = Path(__file__).parents[2] / "model_artifacts" / "tb-exosomal-mirna" / "1.0.0"
 WIDTH = 6
 GENERATOR = np.random.default_rng(11)
 MATRIX = GENERATOR.normal(scale=2.0, size=(150, WIDTH)).clip(-9.9, 9.9)
 LABELS = (MATRIX[:, 0] - MATRIX[:, 3] + GENERATOR.normal(size=150) > 0).astype(int)
-
-
-def digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def pickled(estimator: Any) -> bytes:
@@ -81,13 +77,14 @@ def files_of(
     values: np.ndarray | None = None,
     matrix: np.ndarray = MATRIX,
 ) -> dict[str, bytes]:
-    """The artifact of a fitted estimator; the golden vectors say what it answers, or `values`."""
+    """The signed artifact of a fitted estimator; the golden vectors say what it answers, or `values`."""
     document = document or document_of()
     matrix = matrix[: document["golden"]["count"]]
     values = estimator.predict_proba(matrix)[:, 1] if values is None else values
     files = {document["estimator"]["file"]: pickled(estimator), "golden.json": golden_of(document, matrix, values)}
     document["files"] = {name: digest(data) for name, data in files.items()}
-    return {"manifest.json": json.dumps(document).encode(), **files}
+    manifest = json.dumps(document).encode()
+    return {"manifest.json": manifest, **files, "signature": signature_of(manifest)}
 
 
 def lowered_files(estimator: Any, lowered: LoweredModel) -> dict[str, bytes]:

@@ -20,6 +20,7 @@ def describe(header: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any]
     return {
         "environment": dict(os.environ),
         "limits": limits,
+        "niceness": os.nice(0),
         "session": os.getsid(0) == os.getpid(),
         "path": sys.path[0],
         "input": sys.stdin.read(),

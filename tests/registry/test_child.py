@@ -77,12 +77,13 @@ def test_it_is_given_no_setting_and_no_core_file_and_one_thread(monkeypatch: pyt
     monkeypatch.setenv("EXOSCORE_DATABASE_URL", "postgresql://zq-marker")
     monkeypatch.setenv("PGPASSWORD", "zq-marker")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with Child(MODULE, memory_bytes=4 << 30) as child:
+    with Child(MODULE, memory_bytes=4 << 30, niceness=3) as child:
         found, _ = child.call({"do": "describe"})
     assert "zq-marker" not in str(found)
     assert found["environment"]["OMP_NUM_THREADS"] == found["environment"]["OPENBLAS_NUM_THREADS"] == "1"
     assert found["limits"] == {"CORE": 0, "FSIZE": 0, "AS": 4 << 30}
     assert found["session"] is True
+    assert found["niceness"] == os.nice(0) + 3
     assert found["path"] not in {"", os.getcwd() + "/tests"}
     assert found["input"] == ""
 

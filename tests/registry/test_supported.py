@@ -8,8 +8,8 @@ import pytest
 
 from service.errors import ArtifactRejected
 from service.registry.build import build_scorer
-from service.registry.bundled import load_bundled
 from service.registry.manifest import Manifest
+from tests.registry.artifacts import load
 
 Install = Callable[..., Path]
 Document = dict[str, Any]
@@ -38,7 +38,7 @@ def test_what_this_release_cannot_do_is_rejected_by_name(
 ) -> None:
     tb_document["version"] = "1.0.1"
     (tb_document if key in tb_document else tb_document["estimator"])[key] = value
-    found = load_bundled(install(tb_document), in_force=True).get(tb_document["name"], "1.0.1")
+    found = load(install(tb_document)).get(tb_document["name"], "1.0.1")
     assert found.state == "rejected"
     said = found.reason or ""
     assert "needs a later release" in said

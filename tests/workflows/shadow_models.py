@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from service.registry.active import ActiveModels, ModelVersion
+from service.registry.artifact import Expected
 from service.registry.build import linear_part, linear_scorer
 from service.registry.bundled import load_bundled
 from service.registry.golden import golden_matrix, parse_golden
 from service.registry.manifest import parse_manifest
 from service.registry.opened import open_version
 from tests.registry import odd_estimators as odd
-from tests.registry.fitted import BUNDLED, digest, document_of, files_of, golden_of
+from tests.registry.artifacts import TRUSTED, rebuilt
+from tests.registry.fitted import BUNDLED, document_of, files_of, golden_of
 
 NAME = "tb-exosomal-mirna"
 Files = dict[str, bytes]
@@ -46,8 +48,7 @@ def shifted(version: str = "2.0.0", by: float = 0.75, high: float | None = None)
     values = linear_scorer(manifest, linear_part(manifest)).score(inputs).value
     files = {file: (BUNDLED / file).read_bytes() for file in document["files"]}
     files["golden.json"] = golden_of(document, inputs, values)
-    document["files"] = {file: digest(data) for file, data in files.items()}
-    return {"manifest.json": json.dumps(document).encode(), **files}
+    return rebuilt(files, document)
 
 
 def around(estimator: Any, version: str = "3.0.0", values: np.ndarray | None = None) -> Files:
@@ -65,7 +66,7 @@ def unloaded(files: Files) -> ModelVersion:
 def opened(files: Files) -> ModelVersion:
     """The version in these files, loaded here."""
     version = unloaded(files)
-    return open_version(version.name, version.version, version.digest, files)
+    return open_version(Expected(version.name, version.version, version.digest), files, TRUSTED)
 
 
 def snapshot(*shadows: Files, alias: str | None = None) -> ActiveModels:

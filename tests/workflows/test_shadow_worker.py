@@ -13,16 +13,17 @@ from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.opened import OpenedScorer
 from service.workflows.shadow_worker import ShadowWorker
 from tests.registry import odd_estimators as odd
+from tests.registry.artifacts import TRUSTED
 from tests.registry.fitted import LABELS, MATRIX, manifest_of
 from tests.workflows.shadow_models import Files, around, opened, shifted, unloaded
 
 AT = "2026-03-04T12:00:00+00:00"
 
 
-def load(worker: ShadowWorker, files: Files, **more: str) -> None:
+def load(worker: ShadowWorker, files: Files, **more: Any) -> None:
     version = unloaded(files)
     header = {"do": "load", "name": version.name, "version": version.version, "digest": version.digest}
-    header |= {"files": {name: len(data) for name, data in files.items()}} | more
+    header |= {"trusted": TRUSTED, "files": {name: len(data) for name, data in files.items()}} | more
     worker.handle(header, bytearray(b"".join(files.values())))
 
 
@@ -40,6 +41,10 @@ def first(request: dict[str, Any], value: float) -> bytes:
     return json.dumps(
         request | {"measurements": [request["measurements"][0] | {"value": value}, *request["measurements"][1:]]}
     ).encode()
+
+
+def without_signature(files: Files) -> Files:
+    return {name: data for name, data in files.items() if name != "signature"}
 
 
 @pytest.mark.parametrize("model", ["tb-exosomal-mirna", "tb-exosomal-mirna@1.0.0", "tb-exosomal-mirna@none", "other"])
@@ -95,9 +100,9 @@ def test_a_call_ends_when_its_time_is_over(tb_request: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda files: files | {"golden.json": files["golden.json"] + b" "}, "not those"),
-        (lambda files: files | {"more.txt": b""}, "not those"),
-        (lambda files: files | {"manifest.json": files["manifest.json"] + b" "}, "not the version's"),
+        (lambda files: files | {"golden.json": files["golden.json"] + b" "}, "digest"),
+        (lambda files: files | {"more.txt": b""}, "not listed"),
+        (lambda files: files | {"manifest.json": files["manifest.json"] + b" "}, "digest"),
     ],
     ids=["another byte", "another file", "another manifest"],
 )
@@ -106,8 +111,17 @@ def test_other_files_than_the_version_s_are_refused(spoil: Any, said: str) -> No
     version = unloaded(files)
     with pytest.raises(ArtifactRejected, match=said):
         load(ShadowWorker(), spoil(files), digest=version.digest)
-    with pytest.raises(ArtifactRejected, match="not the version's"):
+    with pytest.raises(ArtifactRejected, match="version"):
         load(ShadowWorker(), files, version="9.0.0")
+
+
+def test_an_estimator_that_no_trusted_publisher_signed_is_not_opened() -> None:
+    files = around(odd.Unloadable(), values=np.full(40, 0.5))
+    with pytest.raises(ArtifactRejected, match="trusted"):
+        load(ShadowWorker(), files, trusted=[])
+    del files["signature"]
+    with pytest.raises(ArtifactRejected, match="no publisher"):
+        load(ShadowWorker(), files)
 
 
 def test_a_version_that_does_not_give_its_golden_values_is_refused() -> None:
@@ -123,7 +137,7 @@ def test_the_numbers_are_those_of_the_server_s_own_process() -> None:
         expected = elsewhere.score(MATRIX)
     finally:
         elsewhere.close()
-    here = OpenedScorer(manifest, files)
+    here = OpenedScorer(manifest, without_signature(files), signed=True)
     found = here.score(MATRIX)
     np.testing.assert_allclose(found.value, expected.value, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(found.used, expected.used)
@@ -134,6 +148,9 @@ def test_the_numbers_are_those_of_the_server_s_own_process() -> None:
         here.score_one([float("nan")] * 6)
     with pytest.raises(ValueError, match="6"):
         here.score_one([0.0] * 5)
+    strange = around(odd.Odd())
     with pytest.raises(EstimatorFailed):
-        OpenedScorer(manifest_of(around(odd.Odd())), around(odd.Odd())).score_one([odd.NO_NUMBER, *[0.0] * 5])
+        OpenedScorer(manifest_of(strange), without_signature(strange), signed=True).score_one(
+            [odd.NO_NUMBER, *[0.0] * 5]
+        )
     assert opened(files).scorer is not None

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from service.audit.entry import timestamp
 from service.errors import InputRejected, StorageUnavailable
-from service.registry.active import ActiveModels, ActiveSlot
+from service.registry.active import ActiveModels
 from service.store.shadows import ShadowRow
 from service.store.tables import shadow_score
 from service.workflows.keys import authenticate, create_key
@@ -31,11 +31,19 @@ from service.workflows.services import Services
 from service.workflows.shadow_child import ShadowLimits
 from service.workflows.shadowing import FilesOf, NoShadows, Shadows
 from tests.registry import odd_estimators as odd
+from tests.registry.artifacts import TRUSTED
 from tests.registry.fitted import MATRIX
 from tests.workflows.shadow_models import NAME, Files, Sleeper, around, opened, shifted, snapshot, unloaded
 
 LIMITS = ShadowLimits(pause_seconds=0.01, gather_seconds=0.02, idle_seconds=0.05)
 Request = dict[str, Any]
+
+
+@dataclass
+class Snapshot:
+    """What a registry shows that nobody moves but the test."""
+
+    current: ActiveModels
 
 
 class Laboratory:
@@ -51,15 +59,16 @@ class Laboratory:
     ) -> Shadows:
         """Put a snapshot in force, and shadows to work beside it."""
         by_digest = {unloaded(one).digest: one for one in files}
-        slot = ActiveSlot(models)
+        registry = Snapshot(models)
         shadows = Shadows(
             self.services.database,
-            models=lambda: slot.current,
+            models=lambda: registry.current,
+            trusted=TRUSTED,
             files_of=files_of or (lambda version: by_digest[version.digest]),
             now=self.services.clock,
             limits=limits,
         )
-        self.services = replace(self.services, registry=slot, shadows=shadows)
+        self.services = replace(self.services, registry=registry, shadows=shadows)
         self.at_work.append(shadows)
         return shadows
 
@@ -314,13 +323,13 @@ def test_process_and_thread_end_when_the_version_is_no_shadow_any_more(
     pid = line.pid
     time.sleep(4 * LIMITS.idle_seconds)
     assert line.pid == pid
-    laboratory.services.registry.swap(snapshot(one, two, alias="2.1.0"))
+    laboratory.services.registry.current = snapshot(one, two, alias="2.1.0")
     until(lambda: line.idle)
     assert is_gone(pid)
     (outcome,) = laboratory.score(tb_request)
     assert laboratory.wait_for_rows(2)[outcome.score_id].model_version == "2.1.0"
     assert line not in shadows.lines.values()
-    laboratory.services.registry.swap(snapshot(one, two))
+    laboratory.services.registry.current = snapshot(one, two)
     (outcome,) = laboratory.score(tb_request)
     assert laboratory.wait_for_rows(3)[outcome.score_id].model_version == "2.0.0"
 
