@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+import joblib
 import numpy as np
 
 from service.registry.active import ActiveModels, ModelVersion
@@ -18,7 +19,7 @@ from service.registry.manifest import parse_manifest
 from service.registry.opened import open_version
 from tests.registry import odd_estimators as odd
 from tests.registry.artifacts import TRUSTED, rebuilt
-from tests.registry.fitted import BUNDLED, document_of, files_of, golden_of
+from tests.registry.fitted import BUNDLED, document_of, files_of, golden_of, pickled
 
 NAME = "tb-exosomal-mirna"
 Files = dict[str, bytes]
@@ -46,8 +47,9 @@ def shifted(version: str = "2.0.0", by: float = 0.75, high: float | None = None)
     if high is not None:
         inputs[:, 0] = np.minimum(inputs[:, 0], high)
     values = linear_scorer(manifest, linear_part(manifest)).score(inputs).value
-    files = {file: (BUNDLED / file).read_bytes() for file in document["files"]}
-    files["golden.json"] = golden_of(document, inputs, values)
+    estimator = joblib.load(BUNDLED / "estimator.joblib")
+    estimator[-1].intercept_ += by
+    files = {"estimator.joblib": pickled(estimator), "golden.json": golden_of(document, inputs, values)}
     return rebuilt(files, document)
 
 
