@@ -31,12 +31,13 @@ def model_shadow(options: argparse.Namespace, settings: Settings) -> int:
         found = read_shadow(database, options.name)
     lines = [f"shadow {found['shadow'] or 'none'}"]
     for item in found["items"]:
-        lines += ["", *_lines(item)]
+        lines += ["", *lines_of(item)]
     show(found, "\n".join(lines), as_json=options.json)
     return DONE
 
 
-def _lines(item: dict[str, Any]) -> list[str]:
+def lines_of(item: dict[str, Any]) -> list[str]:
+    """One comparison as text for people."""
     lines = [f"{item['shadow']} beside {item['production']}, {item['first']} to {item['last']}"]
     lines.append("  " + ", ".join(f"{status} {n}" for status, n in item["statuses"].items() if n))
     lines.append(f"  compared {item['n']}")

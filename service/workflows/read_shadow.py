@@ -54,5 +54,5 @@ def _changes(groups: Sequence[ShadowGroup]) -> list[dict[str, Any]]:
         if group.compared and group.category != group.shadow_category:
             change = (group.category, group.shadow_category)
             counted[change] = counted.get(change, 0) + group.compared
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], str(item[0])))
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0][0] is None, str(item[0])))
     return [{"from": before, "to": after, "n": n} for (before, after), n in ordered]

@@ -1,6 +1,7 @@
 """Shadows at work: the same inputs, results apart, and nothing a shadow does reaches an answer.
 
-Real processes on real databases. Nothing here depends on how fast the machine is, but for limits that are far away.
+Real processes on real databases; where only the process matters, on one of them. Nothing here depends on how fast the
+machine is, but for limits that are far away.
 """
 
 from __future__ import annotations
@@ -205,6 +206,7 @@ def test_a_shadow_that_never_comes_back_delays_no_answer(laboratory: Laboratory,
     assert set(laboratory.rows()) == {first.score_id}
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_shadow_that_takes_too_long_is_ended_and_one_input_is_to_blame(
     laboratory: Laboratory, tb_request: Request
 ) -> None:
@@ -216,6 +218,7 @@ def test_a_shadow_that_takes_too_long_is_ended_and_one_input_is_to_blame(
     assert [rows[one.score_id].status for one in outcomes] == ["final", "failed", "final"]
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("trap", [odd.FAILS, odd.KILLS, odd.EATS, odd.NO_NUMBER])
 def test_a_shadow_that_fails_or_eats_memory_fails_its_own_row_alone(
     laboratory: Laboratory, tb_request: Request, trap: float, caplog: pytest.LogCaptureFixture
@@ -237,6 +240,7 @@ def test_a_shadow_that_fails_or_eats_memory_fails_its_own_row_alone(
     assert os.getpriority(os.PRIO_PROCESS, only_line(shadows).pid) >= 10
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("fault", ["files", "estimator", "golden", "memory"])
 def test_a_version_that_cannot_be_loaded_fails_its_rows(
     laboratory: Laboratory, tb_request: Request, fault: str, caplog: pytest.LogCaptureFixture
@@ -266,6 +270,7 @@ def dropped(caplog: pytest.LogCaptureFixture) -> int:
     return sum(fields["size"] for fields in told(caplog))
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_what_waits_is_bounded_by_number_and_bytes(
     laboratory: Laboratory, tb_request: Request, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -281,6 +286,7 @@ def test_what_waits_is_bounded_by_number_and_bytes(
     assert only_line(shadows).idle
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_what_is_dropped_is_told_once_a_minute_and_at_the_end(
     laboratory: Laboratory, tb_request: Request, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -312,6 +318,7 @@ def test_a_score_that_was_erased_meanwhile_gets_no_row(laboratory: Laboratory, t
     assert set(laboratory.wait_for_rows(2)) == {outcome.score_id, last.score_id}
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_process_and_thread_end_when_the_version_is_no_shadow_any_more(
     laboratory: Laboratory, tb_request: Request
 ) -> None:
@@ -334,6 +341,7 @@ def test_process_and_thread_end_when_the_version_is_no_shadow_any_more(
     assert laboratory.wait_for_rows(3)[outcome.score_id].model_version == "2.0.0"
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_closing_ends_a_busy_process_and_drops_what_waits(
     laboratory: Laboratory, tb_request: Request, caplog: pytest.LogCaptureFixture
 ) -> None:
