@@ -6,49 +6,41 @@ For a child process alone: the server never calls it, and never imports scikit-l
 2. skops is walked by this service's own list once more, and skops is then given a new archive made of what was read, so
    that what is loaded is what was walked.
 3. A tree that points outside itself or its inputs is refused: scikit-learn follows those numbers without looking.
-4. What does not belong to the numbers is set to its plain value: an estimator neither prints nor starts threads, whose
-   order of additions would change last bits.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
+import pickle
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from service.errors import ArtifactRejected
 from service.registry.manifest import Manifest
-from service.registry.manifest_estimator import Equation, Fitted
+from service.registry.manifest_estimator import Equation
 from service.registry.skops_file import verify_skops
 from service.registry.skops_types import TRUSTED
 
 _REMEDY = "Build the artifact again from the fitted estimator."
 _BROKEN = (
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    EOFError,
-    ImportError,
-    RecursionError,
-    MemoryError,
-)
-"""What loading or a first look at a damaged estimator may raise."""
-
-_NO_PARTS = (type, ModuleType, FunctionType)
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
+    RuntimeError, TypeError, ValueError, lzma.LZMAError, pickle.PickleError, struct.error, zlib.error,
+)  # fmt: skip
+"""What loading a damaged estimator may raise."""
 
 
 def load_estimator(manifest: Manifest, files: Mapping[str, bytes], *, signed: bool) -> Any:
-    """The estimator in `files`, whose digests were checked before, ready for `predict_proba` with two classes. `signed`
-    says that the signature of a trusted publisher was.
+    """The fitted estimator in `files`, whose digests were checked before. `signed` says that the signature of a trusted
+    publisher was.
 
-    Raises ArtifactRejected: `unsigned_joblib`, `estimator_unreadable`, `unsafe_tree`, `no_estimator`, `wrong_classes`.
+    Raises ArtifactRejected: `no_estimator`, `unsigned_joblib`, `estimator_unreadable`, `unsafe_tree`.
     """
     spec = manifest.estimator
     if isinstance(spec, Equation):
@@ -59,14 +51,10 @@ def load_estimator(manifest: Manifest, files: Mapping[str, bytes], *, signed: bo
         # golden vectors to say.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator = _load_joblib(data, signed=signed) if spec.format == "joblib" else _load_skops(data)
-        _verify_classes(estimator, spec)
+            return _load_joblib(data, signed=signed) if spec.format == "joblib" else _load_skops(data)
     except _BROKEN as error:
         message = f"The estimator cannot be loaded ({type(error).__name__})."
         raise ArtifactRejected.because("estimator_unreadable", message, _REMEDY) from None
-    for part in _parts(estimator):
-        _calm(part)
-    return estimator
 
 
 def _load_joblib(data: bytes, *, signed: bool) -> Any:
@@ -106,7 +94,7 @@ def _parts(estimator: Any) -> Iterator[Any]:
             waiting.extend(part.ravel().tolist() if part.dtype == object else ())
         elif isinstance(part, dict):
             waiting.extend(part.values())
-        elif hasattr(part, "__dict__") and not isinstance(part, _NO_PARTS) and id(part) not in seen:
+        elif hasattr(part, "__dict__") and id(part) not in seen:
             seen.add(id(part))
             yield part
             waiting.extend(vars(part).values())
@@ -132,15 +120,3 @@ def _is_bounded(tree: Any, width: int) -> bool:
     down = (left > numbers) & (left < count) & (right > numbers) & (right < count)
     inputs = (feature >= 0) & (feature < width)
     return bool(tree.n_features == width and (leaf | (down & inputs)).all() and (right[leaf] == -1).all())
-
-
-def _verify_classes(estimator: Any, spec: Fitted) -> None:
-    if len(estimator.classes_) != len(spec.classes) or not callable(getattr(estimator, "predict_proba", None)):
-        message = "The estimator is no classifier with the two classes of the manifest."
-        raise ArtifactRejected.because("wrong_classes", message, _REMEDY)
-
-
-def _calm(part: Any) -> None:
-    for name, plain in (("n_jobs", None), ("verbose", 0)):
-        if name in vars(part):
-            setattr(part, name, plain)

@@ -140,7 +140,7 @@ class MoveModels:
                 raise VersionExists("The version was registered just now.", "Look at it before you go on.")
             return
         found = find_standing(connection, version.name, version.version)
-        if found != (version, one.standing):
+        if found is None or _at_stake(*found, move) != _at_stake(version, one.standing, move):
             raise Conflict("The model was moved by somebody else just now.", "Look at it, and decide again.")
         if move.alias is not None and move.after is not None:
             model_store.set_alias(connection, version.name, move.alias, move.after)
@@ -148,6 +148,12 @@ class MoveModels:
             model_store.set_state(connection, version.name, version.version, move.after)
         if move.dropped:
             model_store.delete_aliases(connection, version.name, move.dropped)
+
+
+def _at_stake(version: VersionRow, standing: Standing, move: Move) -> tuple[object, ...]:
+    """What a move was planned on: the version, where its alias points, and which aliases point to it."""
+    pointing = {alias for alias, target in standing.aliases.items() if target == version.version}
+    return version, standing.aliases.get(move.alias or ""), pointing
 
 
 MOVE_MODELS = MoveModels()

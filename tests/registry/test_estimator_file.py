@@ -19,7 +19,7 @@ from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, R
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, PowerTransformer, RobustScaler, StandardScaler
@@ -120,7 +120,7 @@ def test_joblib_without_a_publisher_is_not_loaded_even_when_asked(tmp_path: Path
     assert refusal(replace(artifact, publisher=None)) == "unsigned_joblib"
     assert not (tmp_path / "ran").exists()
     # The same bytes do run once they are loaded: the canary sings.
-    assert refusal(artifact) == "estimator_unreadable"
+    opened(artifact)
     assert (tmp_path / "ran").exists()
 
 
@@ -128,30 +128,20 @@ def test_an_equation_has_no_estimator() -> None:
     assert refusal(examine(bundled_files(PGD), trusted=TRUSTED)) == "no_estimator"
 
 
-@pytest.mark.parametrize(
-    "model",
-    [LinearRegression().fit(X, Y), LogisticRegression().fit(X, RANDOM.integers(0, 3, 120)), LogisticRegression(), 7],
-    ids=["a regression", "three classes", "not fitted", "no estimator"],
-)
-def test_what_is_no_classifier_of_two_classes_is_refused(model: Any) -> None:
-    assert refusal(joblib_artifact(model)) in {"wrong_classes", "estimator_unreadable"}
+def damaged() -> list[bytes]:
+    found = [b"", b"\x80\x05", pickle.dumps(1)[:-1], b"no such thing", b"cnowhere\nnothing\n."]
+    for compress in (0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)):
+        buffer = io.BytesIO()
+        joblib.dump(linear(), buffer, compress=compress)
+        data = buffer.getvalue()
+        found += [data[: len(data) // 2], data[: len(data) // 2] + b"\xff" * 9 + data[len(data) // 2 :]]
+    return found
 
 
-@pytest.mark.parametrize("data", [b"", b"\x80\x05", pickle.dumps(1)[:-1], b"no such thing"])
+@pytest.mark.parametrize("data", damaged())
 def test_a_damaged_joblib_file_is_refused(data: bytes) -> None:
     artifact = examine(with_estimator("estimator.joblib", data), trusted=TRUSTED)
     assert refusal(artifact) == "estimator_unreadable"
-
-
-def test_estimators_neither_print_nor_start_threads() -> None:
-    forest = RandomForestClassifier(3, n_jobs=2, verbose=5).fit(X, Y)
-    for artifact in (skops_artifact(dumps(make_pipeline(forest).fit(X, Y))), joblib_artifact(forest)):
-        loaded = opened(artifact)
-        inner = loaded.steps[-1][1] if hasattr(loaded, "steps") else loaded
-        assert (inner.n_jobs, inner.verbose) == (None, 0)
-        assert {(tree.__dict__.get("n_jobs"), tree.__dict__.get("verbose")) for tree in inner.estimators_} == {
-            (None, None)
-        }
 
 
 def grown() -> Any:
