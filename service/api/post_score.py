@@ -14,8 +14,9 @@ from service.api.problems import problem_response
 from service.errors import ServiceError
 from service.workflows import read_scores
 from service.workflows.keys import authenticate, recent_caller
+from service.workflows.patience import in_thread
 from service.workflows.score_specimen import score_specimen
-from service.workflows.services import Services, in_thread
+from service.workflows.services import Services
 
 PATH = "/v1/scores"
 

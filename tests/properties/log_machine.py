@@ -39,13 +39,13 @@ from service.audit.note import Signer
 from service.audit.outcome import SilentObserver
 from service.domain.score_life import Erasure
 from service.errors import Conflict, NotFound, RowRefused, StorageUnavailable
-from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage, SqlTransaction
 from service.store.engine import Database
 from service.store.postgresql import IDLE_SECONDS
 from service.store.scores import ScoreRow, insert_scores, link_scores
 from service.store.tables import score
 from service.workflows.erase_subject import erase_subject
+from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.services import Services
 from tests.crash.book import Receipt, check, verify
 from tests.crash.writer import AT_ONCE, a_score
@@ -204,7 +204,7 @@ class LogMachine(RuleBasedStateMachine):
         services = Services(
             database=self.database,
             committer=self.committer,
-            registry=ActiveSlot(ActiveModels((), {})),
+            registry=LiveRegistry(self.database, loader(())),
             pepper=bytes(32),
             site="default",
             idempotency_ttl=timedelta(hours=24),
