@@ -62,6 +62,11 @@ def renew(services: Services, caller: Caller) -> Caller:
     return _caller(row, generation)
 
 
+def require_in_force(connection: ReadConnection, caller: Caller) -> None:
+    """Raise Unauthenticated where the key was revoked since it was looked up; inside a transaction."""
+    _caller(key_store.find_key(connection, caller.key_id), caller.generation)
+
+
 def _caller(row: KeyRow | None, generation: int) -> Caller:
     if row is None or row.revoked_at is not None:
         raise _unauthenticated()
