@@ -234,6 +234,7 @@ def create_app(settings: Settings) -> Front:
         yield
         for task in (purging, scrubbing, witnessing, following):
             task.cancel()
+        await services.registry.stop()
         stopping.set()
         await denying
         # The last checkpoint is the one after everything that waits is written.

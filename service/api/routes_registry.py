@@ -17,7 +17,7 @@ from service.api.headers import JSON, check_media_type, check_zip, headers_of, r
 from service.api.schemas import AuditOut, HistoryAnswer, ModelPage, RegistrationAnswer, SignatureOut, TransitionAnswer
 from service.api.security import caller_with, services_of
 from service.domain.model_life import parse_history, parse_transition
-from service.errors import Overloaded
+from service.errors import BodyTooSlow, Overloaded
 from service.workflows import read_models
 from service.workflows.key_cache import Caller
 from service.workflows.model_history import find_history, rendered
@@ -42,8 +42,11 @@ async def post_model(request: Request) -> Response:
     if slots.locked():
         raise Overloaded("Other artifacts are being registered.", "Send the artifact again soon.")
     async with slots:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            body = await read_body(headers, request.receive, MAX_ZIP_BYTES)
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                body = await read_body(headers, request.receive, MAX_ZIP_BYTES)
+        except TimeoutError:
+            raise BodyTooSlow("The artifact did not arrive in time.", "Send it over a faster line.") from None
         services = services_of(request)
         signatory = Signatory(caller.actor, caller.person_id)
         done = await asyncio.to_thread(register_zip, services, body, signatory)

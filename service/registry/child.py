@@ -30,7 +30,7 @@ START_SECONDS = 60.0
 """How long a child may take to import what it needs; a cold disk takes seconds."""
 
 CALL_SECONDS = 30.0
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 5.0
 """How long a child that is asked to end may take before it is killed."""
 
 _KEPT = (
@@ -105,6 +105,12 @@ class Child:
         """Whether the process still runs."""
         return not self._ended.is_set()
 
+    @property
+    def status(self) -> str:
+        """How the process ended, once it has: `signal 9`, `status 1`."""
+        status = self._process.returncode
+        return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+
     def call(self, header: Header, payload: Payload = b"", timeout: float = CALL_SECONDS) -> tuple[Header, bytearray]:
         """What the child answers to a message. Raises ChildEnded where it ends, or is killed for not answering within
         `timeout` seconds; ChildFailed where the call failed and the child goes on; ArtifactRejected where it says so.
@@ -120,8 +126,8 @@ class Child:
             except (OSError, ValueError):
                 answer = None
         if answer is None:
-            self.kill()
-            raise ChildEnded(f"A child process ended ({self._status()}).")
+            self._end()
+            raise ChildEnded(f"A child process ended ({self.status}).")
         return _checked(*answer)
 
     def kill(self) -> None:
@@ -134,9 +140,7 @@ class Child:
 
     def close(self) -> None:
         """Ask the process to end, which it does as soon as it is idle; kill it where that takes too long."""
-        self._hang_up()
-        if not self._ended.wait(CLOSE_SECONDS):
-            self.kill()
+        self._end()
         with self._calling:
             self._connection.close()
 
@@ -148,6 +152,11 @@ class Child:
     ) -> None:
         self.close()
 
+    def _end(self) -> None:
+        self._hang_up()
+        if not self._ended.wait(CLOSE_SECONDS):
+            self.kill()
+
     def _hang_up(self) -> None:
         # Not closed: another thread may be waiting for an answer, and wakes up by this.
         with suppress(OSError):
@@ -158,10 +167,6 @@ class Child:
         self._ended.set()
         if self._on_end is not None:
             self._on_end()
-
-    def _status(self) -> str:
-        status = self._process.returncode
-        return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
 
 
 def _spawn(module: str, connection: socket.socket) -> subprocess.Popen[bytes]:

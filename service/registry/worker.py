@@ -8,6 +8,7 @@ other cores, and sums over threads depend on who comes first.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,11 @@ class _Loaded:
         """The probability of the positive class, (n,)."""
         import joblib  # noqa: PLC0415
 
-        with joblib.parallel_config(backend="sequential"):
+        with joblib.parallel_config(backend="sequential"), warnings.catch_warnings():
+            # Nobody would read them; and scikit-learn sets every filter there is again for each tree of a forest, which
+            # takes a third of its time.
+            warnings.resetwarnings()
+            warnings.simplefilter("ignore")
             found = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
         if found.shape != (len(rows), len(self._fitted.classes)):
             raise ValueError("the estimator's answer has another shape")

@@ -51,8 +51,8 @@ def _bring_in(services: Services, folder: Path, name: str, version: str, *, in_f
     with services.database.read() as connection:
         row = model_store.find_version(connection, name, version)
     if row is None or row.state == "registered":
-        verified = read_bundled(folder / name / version, trusted=services.publishers)
-        row = register_model(services, verified.artifact.parts, BUNDLED, prove=False).version
+        artifact = read_bundled(folder / name / version, trusted=services.publishers)
+        row = register_model(services, artifact.parts, BUNDLED, prove=False).version
     if in_force and row.state == "verified":
         _move_to(services, row, "approved")
 

@@ -198,7 +198,8 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
             await services.registry.catch_up()
             caller = await in_thread(renew, services, caller)
         except VersionLoading:
-            await services.registry.settled()
+            if not await services.registry.settled():
+                raise
     return await _store_once(services, caller, body, ticket)
 
 
