@@ -25,9 +25,9 @@ from service.audit.tree import (
     verify_consistency,
     verify_inclusion,
 )
-from service.store.audit_log import EntryRow, StoredHashes, find_open, list_entries
 from service.store.engine import Database, ReadConnection
 from service.store.log_reader import LogOpener
+from service.store.log_rows import EntryRow, StoredHashes, find_open, list_entries
 from service.store.tables import audit_anchor, audit_tile, idempotency, score, score_log
 from service.workflows.verify_log import verify_all
 

@@ -13,8 +13,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from service.audit.entry import Entry, leaf_hash
 from service.audit.log import LogWriter, encoded
 from service.audit.tree import Frontier
-from service.store.audit_log import SqlLogStorage, list_entries
+from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
+from service.store.log_rows import list_entries
 from tests.crash.book import check
 from tests.properties.log_machine import AT, SIGNER, SOAK, PostgresqlMachine, SqliteMachine
 
