@@ -42,9 +42,10 @@ from service.registry.active import ActiveModels
 from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
 from service.store import migrate
-from service.store.audit_log import SqlLogStorage, find_newest
+from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
 from service.store.keys import KeyRow
+from service.store.log_rows import find_newest
 from service.telemetry import log_event
 from service.terminal import announce, warn
 from service.workflows.artifact_files import read_files_of

@@ -129,7 +129,7 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
         try:
             return await _score_and_store(services, caller, body, ticket)
         except (InputRejected, NoActiveModel):
-            earlier = await in_thread(stored_under, services, ticket)
+            earlier = await in_thread(stored_under, services, caller, ticket)
             if earlier is None:
                 raise
             return Outcome.replay(earlier)
