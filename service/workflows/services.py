@@ -44,11 +44,7 @@ def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a use case works with; built once by the composition root.
-
-    from service.workflows.attempts import Attempts
-    from service.workflows.inbox import LoopInbox
-    """
+    """Everything a use case works with; built once by the composition root."""
 
     database: Database
     committer: Committer[SqlTransaction]
