@@ -19,8 +19,8 @@ from sqlalchemy import delete, select, update
 
 from service.audit.entry import Entry
 
-from .audit_log import find_generation
 from .engine import Database, ReadConnection, WriteConnection
+from .log_rows import find_generation
 from .tables import artifact_part, audit_entry, audit_log, model_alias, model_transition, model_version
 
 PART_BYTES = 256 * 1024

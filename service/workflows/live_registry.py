@@ -23,8 +23,8 @@ from service.errors import ArtifactRejected, SystemFault
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.artifact import Expected
 from service.registry.loading import load_version, release
-from service.store.audit_log import find_generation
 from service.store.engine import Database
+from service.store.log_rows import find_generation
 from service.store.models import Registered, VersionRow, find_registered
 from service.telemetry import log_event
 from service.workflows.artifact_files import read_files

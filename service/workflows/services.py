@@ -23,6 +23,7 @@ from service.workflows.inbox import LoopInbox
 from service.workflows.key_cache import KeyCache
 from service.workflows.live_registry import LiveRegistry
 from service.workflows.random_bytes import random_block
+from service.workflows.shadowing import NoShadows, Shadowing
 
 R = TypeVar("R")
 
@@ -58,6 +59,7 @@ class Services:
     keys: KeyCache = field(default_factory=KeyCache)
     attempts: Attempts = field(default_factory=Attempts)
     inbox: LoopInbox = field(default_factory=LoopInbox)
+    shadows: Shadowing = field(default_factory=NoShadows)
     registering: AbstractContextManager[object] = field(default_factory=Lock)
 
     async def record(

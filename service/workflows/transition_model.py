@@ -22,7 +22,7 @@ from service.domain.signature import Signature
 from service.errors import ModelNotFound, PersonRequired, RegistryChanged, SignatureRefused
 from service.registry.lifecycle import Move, Standing, plan, require_second_person
 from service.store import models as model_store
-from service.store.audit_log import find_generation
+from service.store.log_rows import find_generation
 from service.store.models import VersionRow
 from service.store.persons import find_person
 from service.workflows.key_cache import Caller

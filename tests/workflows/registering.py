@@ -13,8 +13,8 @@ from service.domain.model_life import Signing
 from service.registry import lifecycle
 from service.registry.artifact import examine
 from service.registry.lifecycle import PRODUCTION, Standing, plan
-from service.store.audit_log import find_generation
 from service.store.engine import Database
+from service.store.log_rows import find_generation
 from service.store.models import VersionRow, store_bytes
 from service.store.tables import artifact_part, audit_entry, model_alias, model_transition, model_version
 from service.workflows.artifact_files import store_files
