@@ -22,6 +22,7 @@ from service.cli_audit import add_audit_commands
 from service.cli_compare import add_compare_command
 from service.cli_models import add_model_commands, known_models
 from service.cli_registry import add_registry_commands
+from service.cli_shadow import add_shadow_command
 from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add_model_commands(models, _add)
     add_registry_commands(models, _add)
     add_compare_command(models, _add)
+    add_shadow_command(models, _add)
     persons = _group(commands, "person", "the people who sign")
     add_access_commands(persons, _group(commands, "key", "API keys"), _add)
     add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)

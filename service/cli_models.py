@@ -141,8 +141,11 @@ def model_card(options: argparse.Namespace, settings: Settings) -> int:
 def model_verify(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model verify PATH`: all that a server checks; nothing is unpickled."""
     from service.registry.artifact import verify_artifact
+    from service.registry.loading import in_state, release
 
-    artifact = verify_artifact(_read_artifact(options.path, settings)).artifact
+    verified = verify_artifact(_read_artifact(options.path, settings))
+    release(in_state(verified, "verified"))
+    artifact = verified.artifact
     found = {
         "name": artifact.name,
         "version": artifact.version,

@@ -197,6 +197,14 @@ class BodyTooLarge(InputRejected):
     title = "The body is too large"
 
 
+class BodyTooSlow(InputRejected):
+    """The body did not arrive in time."""
+
+    code = "body_too_slow"
+    http_status = 408
+    title = "The body did not arrive in time"
+
+
 class UnsupportedMediaType(InputRejected):
     """The content type is not one this route reads."""
 

@@ -10,6 +10,7 @@ _TITLES = {
     401: "No valid API key",
     403: "The key lacks the scope",
     404: "Unknown name, version, alias or id",
+    408: "The body did not arrive in time",
     409: "In conflict with the present state, which is named",
     410: "The score of this Idempotency-Key was erased",
     413: "The body is too large",

@@ -33,7 +33,7 @@ def _list() -> dict[str, Any]:
 
 def _register() -> dict[str, Any]:
     answer = {"application/json": {"schema": {"$ref": REF + "RegistrationAnswer"}}}
-    errors = problems_of(401, 403, 409, 413, 415, 422, 503)
+    errors = problems_of(401, 403, 408, 409, 413, 415, 422, 503)
     return {
         "tags": ["registry"],
         "summary": "Register an artifact",

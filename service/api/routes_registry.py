@@ -17,9 +17,10 @@ from service.api.headers import JSON, check_media_type, check_zip, headers_of, r
 from service.api.schemas import AuditOut, HistoryAnswer, ModelPage, RegistrationAnswer, SignatureOut, TransitionAnswer
 from service.api.security import caller_with, services_of
 from service.domain.model_life import parse_history, parse_transition
-from service.errors import Overloaded
+from service.errors import BodyTooSlow, Overloaded
 from service.workflows import read_models
 from service.workflows.key_cache import Caller
+from service.workflows.keys import renew
 from service.workflows.model_history import find_history, rendered
 from service.workflows.patience import in_thread
 from service.workflows.register_model import MAX_ZIP_BYTES, register_zip
@@ -42,12 +43,17 @@ async def post_model(request: Request) -> Response:
     if slots.locked():
         raise Overloaded("Other artifacts are being registered.", "Send the artifact again soon.")
     async with slots:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            body = await read_body(headers, request.receive, MAX_ZIP_BYTES)
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                body = await read_body(headers, request.receive, MAX_ZIP_BYTES)
+        except TimeoutError:
+            raise BodyTooSlow("The artifact did not arrive in time.", "Send it over a faster line.") from None
         services = services_of(request)
+        # Minutes may have gone by: a key that was revoked meanwhile registers nothing.
+        caller = await in_thread(renew, services, caller)
         signatory = Signatory(caller.actor, caller.person_id)
         done = await asyncio.to_thread(register_zip, services, body, signatory)
-    await services.registry.catch_up()
+    await services.registry.moved()
     row, receipt = done.version, done.receipt
     answer = RegistrationAnswer(
         name=row.name,

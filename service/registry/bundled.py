@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.errors import ArtifactRejected
 from service.registry.active import ActiveModels, ModelVersion
-from service.registry.artifact import Verified, read_artifact, verify_artifact
+from service.registry.artifact import Artifact, read_artifact, verify_artifact
 from service.registry.lifecycle import PRODUCTION
 from service.registry.loading import in_state
 from service.registry.publishers import PUBLISHERS
@@ -28,14 +28,14 @@ def load_bundled(folder: Path, *, in_force: bool, trusted: Sequence[str] = PUBLI
     return ActiveModels(tuple(versions), _newest(versions) if in_force else {})
 
 
-def read_bundled(folder: Path, *, trusted: Sequence[str] = PUBLISHERS) -> Verified:
-    """The version in `folder` (`<name>/<version>`), signed and self-tested. Raises ArtifactRejected."""
+def read_bundled(folder: Path, *, trusted: Sequence[str] = PUBLISHERS) -> Artifact:
+    """The version in `folder` (`<name>/<version>`), signed; not self-tested yet. Raises ArtifactRejected."""
     artifact = read_artifact(folder, trusted=trusted)
     if artifact.publisher is None:
         raise ArtifactRejected.because(
             "unsigned", "No publisher signed the version.", "Sign it with: exoscore model sign PATH."
         )
-    return verify_artifact(artifact)
+    return artifact
 
 
 def list_bundled(folder: Path) -> list[tuple[str, str]]:
@@ -54,7 +54,7 @@ def _subfolders(folder: Path) -> list[str]:
 
 def _load(folder: Path, name: str, version: str, trusted: Sequence[str], state: str) -> ModelVersion:
     try:
-        verified = read_bundled(folder / name / version, trusted=trusted)
+        verified = verify_artifact(read_bundled(folder / name / version, trusted=trusted))
     except ArtifactRejected as error:
         return ModelVersion(name, version, "", "rejected", reason=error.message)
     return in_state(verified, state)

@@ -105,6 +105,12 @@ class Child:
         """Whether the process still runs."""
         return not self._ended.is_set()
 
+    @property
+    def status(self) -> str:
+        """How the process ended, once it has: `signal 9`, `status 1`."""
+        status = self._process.returncode
+        return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+
     def call(self, header: Header, payload: Payload = b"", timeout: float = CALL_SECONDS) -> tuple[Header, bytearray]:
         """What the child answers to a message. Raises ChildEnded where it ends, or is killed for not answering within
         `timeout` seconds; ChildFailed where the call failed and the child goes on; ArtifactRejected where it says so.
@@ -121,7 +127,7 @@ class Child:
                 answer = None
         if answer is None:
             self._end()
-            raise ChildEnded(f"A child process ended ({self._status()}).")
+            raise ChildEnded(f"A child process ended ({self.status}).")
         return _checked(*answer)
 
     def kill(self) -> None:
@@ -161,10 +167,6 @@ class Child:
         self._ended.set()
         if self._on_end is not None:
             self._on_end()
-
-    def _status(self) -> str:
-        status = self._process.returncode
-        return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
 
 
 def _spawn(module: str, connection: socket.socket) -> subprocess.Popen[bytes]:

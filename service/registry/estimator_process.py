@@ -184,8 +184,8 @@ class EstimatorProcess:
             return self._child
         if self._child is not None:
             self._child.close()
+            self._failed("estimator_ended", self._child.status)
             self._child = None
-            self._failed("estimator_ended", None)
         if self._closed or self._clock() < self._not_before:
             return None
         try:
@@ -196,7 +196,7 @@ class EstimatorProcess:
             log_event("estimator_started", model=self._name)
         return self._child
 
-    def _failed(self, event: str, reason: str | None) -> None:
+    def _failed(self, event: str, reason: str) -> None:
         pause = 0.0 if not self._failures else min(PAUSE_SECONDS * 2.0 ** (self._failures - 1), PAUSE_MAX_SECONDS)
         self._failures += 1
         self._not_before = self._clock() + pause

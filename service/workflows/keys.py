@@ -20,9 +20,10 @@ from service.audit.log import Place
 from service.errors import InputRejected, NotFound, Problem, Unauthenticated
 from service.store import keys as key_store
 from service.store import persons as person_store
-from service.store.audit_log import SqlTransaction, find_generation
+from service.store.audit_log import SqlTransaction
 from service.store.engine import Database, ReadConnection
 from service.store.keys import KeyRow
+from service.store.log_rows import find_generation
 from service.workflows.key_cache import Caller
 from service.workflows.patience import in_thread
 from service.workflows.services import Services
@@ -60,6 +61,11 @@ def renew(services: Services, caller: Caller) -> Caller:
         generation = find_generation(connection)
         row = key_store.find_key(connection, caller.key_id)
     return _caller(row, generation)
+
+
+def require_in_force(connection: ReadConnection, caller: Caller) -> None:
+    """Raise Unauthenticated where the key was revoked since it was looked up; inside a transaction."""
+    _caller(key_store.find_key(connection, caller.key_id), caller.generation)
 
 
 def _caller(row: KeyRow | None, generation: int) -> Caller:

@@ -17,19 +17,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from service.errors import ArtifactRejected, SystemFault
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.artifact import Expected
 from service.registry.loading import load_version, release
-from service.store.audit_log import find_generation
 from service.store.engine import Database
+from service.store.log_rows import find_generation
 from service.store.models import Registered, VersionRow, find_registered
 from service.telemetry import log_event
 from service.workflows.artifact_files import read_files
 from service.workflows.patience import PATIENCE_SECONDS, in_thread
 
 FOLLOW_SECONDS = 0.5
+
+LOADED_AT_ONCE = 4
+"""Versions that are loaded at the same time: most of the time goes to processes of their own, where it goes long."""
 
 Load = Callable[[VersionRow, Mapping[str, bytes]], ModelVersion]
 """Makes a version from its files; raises ArtifactRejected."""
@@ -55,7 +59,7 @@ class LiveRegistry:
         self._loaded: dict[str, ModelVersion] = {}
         self._models = ActiveModels((), {}, -1)
         self._turn = asyncio.Lock()
-        self._looks = 0
+        self._begun = self._done = 0
         self._loading: asyncio.Task[None] | None = None
 
     @property
@@ -68,16 +72,21 @@ class LiveRegistry:
         although they are not registered."""
         self._strays = strays
         self._registered = self._find()
-        for row in self._missing():
-            self._loaded[row.digest] = self._load_one(row)
+        missing = self._missing()
+        with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
+            loaded = [version for version in pool.map(self._load_or_leave, missing) if version is not None]
+        self._loaded |= {version.digest: version for version in loaded}
         self._swap()
         return self._models
 
     async def require_usable(self, row: VersionRow) -> None:
-        """Load a version aside and test it, where it is not loaded yet; raises ArtifactRejected where it fails."""
+        """Load a version aside and test it; where it is loaded here, see that others can load it too: that its stored
+        bytes are whole. Raises ArtifactRejected where it fails."""
         known = self._loaded.get(row.digest)
         if known is None or known.scorer is None:
-            self._loaded[row.digest] = await asyncio.to_thread(self._load_or_raise, row)
+            self._take_in(await asyncio.to_thread(self._load_or_raise, row))
+        else:
+            await asyncio.to_thread(read_files, self._database, row)
 
     async def now(self) -> ActiveModels:
         """The snapshot of this moment: looks where the generation has moved."""
@@ -87,31 +96,54 @@ class LiveRegistry:
 
     async def catch_up(self) -> None:
         """Look again; returns when a look that began after this call is done, whoever made it."""
-        needed = self._looks + 1
+        needed = self._begun + 1
         async with self._turn:
-            if self._looks >= needed:
+            if self._done >= needed:
                 return
-            self._looks += 1
+            self._begun += 1
             self._registered = await in_thread(self._find)
+            self._done = self._begun
             self._swap()
             self._let_go_of_the_retired()
             if self._missing() and (self._loading is None or self._loading.done()):
                 self._loading = asyncio.create_task(self._load_missing())
 
-    async def settled(self) -> None:
-        """Wait until what is in force is loaded, or until a caller has waited long enough."""
-        if self._loading is not None:
-            await asyncio.wait({self._loading}, timeout=PATIENCE_SECONDS)
+    async def moved(self) -> None:
+        """Look again after a move that this process made. It is durable, so a look that fails is no fault of it:
+        `follow` looks again, and until then no score is stored under the state before it (rule 1)."""
+        try:
+            await self.catch_up()
+        except SystemFault as error:
+            log_event("registry_not_read", level=logging.WARNING, error_type=type(error).__name__)
+
+    async def settled(self) -> bool:
+        """Wait until what is in force is loaded; False where a caller has waited long enough for that."""
+        if self._loading is None:
+            return True
+        _, waiting = await asyncio.wait({self._loading}, timeout=PATIENCE_SECONDS)
+        return not waiting
 
     async def follow(self) -> None:
         """Look every now and then (rule 4), until cancelled."""
+        reached = True
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
             try:
-                if await self.now() and self._missing():
+                await self.now()
+                if self._missing():
                     await self.catch_up()
             except SystemFault as error:
-                log_event("registry_not_read", level=logging.WARNING, error_type=type(error).__name__)
+                if reached:
+                    log_event("registry_not_read", level=logging.WARNING, error_type=type(error).__name__)
+                reached = False
+            else:
+                reached = True
+
+    async def stop(self) -> None:
+        """Let nothing be loaded any more."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait({self._loading})
 
     def close(self) -> None:
         """Let go of everything that is loaded."""
@@ -132,21 +164,35 @@ class LiveRegistry:
 
     async def _load_missing(self) -> None:
         while missing := self._missing():
-            for row in missing:
-                try:
-                    self._loaded[row.digest] = await asyncio.to_thread(self._load_one, row)
-                except SystemFault as error:
-                    # The next look tries again.
-                    log_event("version_not_loaded", level=logging.ERROR, error_type=type(error).__name__)
-                    return
-                self._swap()
+            loads = [asyncio.create_task(self._load_aside(row)) for row in missing[:LOADED_AT_ONCE]]
+            if not all(await asyncio.gather(*loads)):
+                return  # the next look tries again
+
+    async def _load_aside(self, row: VersionRow) -> bool:
+        version = await asyncio.to_thread(self._load_or_leave, row)
+        if version is None:
+            return False
+        self._take_in(version)
+        self._swap()
+        return True
+
+    def _take_in(self, version: ModelVersion) -> None:
+        earlier = self._loaded.get(version.digest)
+        if earlier is None or earlier.scorer is None:
+            self._loaded[version.digest] = version
+        else:  # somebody else loaded it meanwhile, and requests use it already
+            asyncio.get_running_loop().run_in_executor(None, release, version)
 
     def _load_or_raise(self, row: VersionRow) -> ModelVersion:
         return self._load(row, read_files(self._database, row))
 
-    def _load_one(self, row: VersionRow) -> ModelVersion:
+    def _load_or_leave(self, row: VersionRow) -> ModelVersion | None:
+        """The version, with the reason where it fails a check; None where that could not be found out, for now."""
         try:
             return self._load_or_raise(row)
+        except SystemFault as error:
+            log_event("version_not_loaded", level=logging.ERROR, error_type=type(error).__name__)
+            return None
         except ArtifactRejected as error:
             model = f"{row.name}@{row.version}"
             log_event("version_rejected", level=logging.ERROR, model=model, reason=error.message)

@@ -129,7 +129,7 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
         try:
             return await _score_and_store(services, caller, body, ticket)
         except (InputRejected, NoActiveModel):
-            earlier = await in_thread(stored_under, services, ticket)
+            earlier = await in_thread(stored_under, services, caller, ticket)
             if earlier is None:
                 raise
             return Outcome.replay(earlier)
@@ -199,7 +199,8 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
             services.keys.saw(generation)
             caller = await renew_together(services, caller, generation)
         except VersionLoading:
-            await services.registry.settled()
+            if not await services.registry.settled():
+                raise
     return await _store_once(services, caller, body, ticket)
 
 
@@ -236,6 +237,7 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     weight = len(body) + len(answer)
     generation = min(caller.generation, models.generation)
     receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=generation)
+    services.shadows.offer(scored.version, score_id, body, now)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 
 

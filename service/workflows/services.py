@@ -23,6 +23,7 @@ from service.workflows.inbox import LoopInbox
 from service.workflows.key_cache import Caller, KeyCache
 from service.workflows.live_registry import LiveRegistry
 from service.workflows.random_bytes import random_block
+from service.workflows.shadowing import NoShadows, Shadowing
 from service.workflows.shared_looks import SharedLooks
 
 R = TypeVar("R")
@@ -60,6 +61,7 @@ class Services:
     looks: SharedLooks[Caller] = field(default_factory=SharedLooks)
     attempts: Attempts = field(default_factory=Attempts)
     inbox: LoopInbox = field(default_factory=LoopInbox)
+    shadows: Shadowing = field(default_factory=NoShadows)
     registering: AbstractContextManager[object] = field(default_factory=Lock)
 
     async def record(

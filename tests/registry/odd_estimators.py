@@ -42,8 +42,8 @@ class Gate:
 class Odd:
     """A logistic function of the first input, with traps."""
 
-    def __init__(self, *, slow_load: float = 0.0, width: int = 6, gate: Gate | None = None) -> None:
-        self.gate = gate
+    def __init__(self, *, slow_load: float = 0.0, dies: bool = False, width: int = 6, gate: Gate | None = None) -> None:
+        self.gate, self.dies = gate, dies
         self.classes_ = np.array([0, 1])
         self.n_features_in_ = width
         self.slow_load = slow_load
@@ -51,6 +51,8 @@ class Odd:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         time.sleep(self.slow_load)
+        if self.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
         first = matrix[:, 0]

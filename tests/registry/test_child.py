@@ -175,8 +175,12 @@ def test_memory_that_runs_out_ends_the_child_and_not_the_parent() -> None:
 
 @pytest.mark.parametrize(
     ("module", "seconds", "said"),
-    [("tests.registry.no_such_module", 60, "status 1"), (MODULE, 0.001, "within")],
-    ids=["no module", "too slow"],
+    [
+        ("tests.registry.no_such_module", 60, "status 1"),
+        (MODULE, 0.001, "within"),
+        ("tests." + "x" * (1 << 18), 60, "could not be started"),
+    ],
+    ids=["no module", "too slow", "no process"],
 )
 def test_a_child_that_does_not_start_is_an_error(module: str, seconds: float, said: str) -> None:
     with pytest.raises(ChildEnded, match=said):

@@ -22,9 +22,16 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from service.errors import ArtifactRejected, EstimatorFailed, EstimatorUnavailable
+from service.errors import ArtifactRejected, ChildEnded, EstimatorFailed, EstimatorUnavailable
 from service.registry.build import build_scorer, proven_scorer
-from service.registry.estimator_process import ROWS_IN_ONE_CALL, ROWS_WAITING, EstimatorProcess, start_worker
+from service.registry.child import Child
+from service.registry.estimator_process import (
+    PAUSE_SECONDS,
+    ROWS_IN_ONE_CALL,
+    ROWS_WAITING,
+    EstimatorProcess,
+    start_worker,
+)
 from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.scorer import ScoredRow
 from tests.registry import odd_estimators as odd
@@ -412,10 +419,39 @@ def test_files_that_are_not_the_manifests_are_rejected_once_more() -> None:
         EstimatorScorer(manifest, files | {"estimator.joblib": files["estimator.joblib"] + b"\0"})
 
 
-def test_a_process_that_cannot_hold_the_estimator_is_unavailable() -> None:
-    files = files_of(odd.Odd())
-    with pytest.raises(EstimatorUnavailable, match="not started"):
-        EstimatorScorer(manifest_of(files), files, memory_bytes=64 << 20)
+def test_an_estimator_that_ends_its_process_is_unavailable() -> None:
+    files = files_of(odd.Odd(dies=True))
+    with pytest.raises(EstimatorUnavailable, match=r"not started.*signal 9"):
+        EstimatorScorer(manifest_of(files), files)
+
+
+def test_a_process_that_cannot_be_started_again_is_tried_again_and_refuses_meanwhile() -> None:
+    files, begun_at = files_of(odd.Odd()), []
+
+    def start(on_end: Callable[[], None]) -> Child:
+        begun_at.append(time.monotonic())
+        if len(begun_at) in {2, 3}:
+            raise ChildEnded("No process today.")
+        return start_worker(manifest_of(files), files, on_end=on_end)
+
+    process = EstimatorProcess("odd@1.0.0", start)
+    try:
+        first = process.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: len(begun_at) == 2)
+        with pytest.raises(EstimatorUnavailable):
+            process.submit(np.array([row()])).result()
+        with pytest.raises(EstimatorUnavailable):
+            process.stats()
+        wait_for(lambda: process.pid not in {None, first})
+        assert process.submit(np.array([row(0.0)])).result().tolist() == [0.5]
+    finally:
+        process.close()
+    assert len(begun_at) == 4
+    # At once the first time, then after pauses that double.
+    assert begun_at[2] - begun_at[1] >= PAUSE_SECONDS
+    assert begun_at[3] - begun_at[2] >= 2 * PAUSE_SECONDS
 
 
 def test_the_process_that_serves_never_imports_the_learning_library(tmp_path: Path) -> None:

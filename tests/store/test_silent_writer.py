@@ -14,9 +14,10 @@ from service.audit.log import LogWriter, Place
 from service.audit.note import Signer
 from service.audit.outcome import SilentObserver
 from service.errors import StorageUnavailable
-from service.store.audit_log import SqlLogStorage, SqlTransaction, find_open
+from service.store.audit_log import SqlLogStorage, SqlTransaction
 from service.store.engine import Database
 from service.store.limits import SILENT_SECONDS, WAIT_SECONDS
+from service.store.log_rows import find_open
 from service.store.scores import ScoreRow, find_score, insert_scores, link_scores
 from tests.store.conftest import AT
 

@@ -14,8 +14,9 @@ from service.audit.entry import Entry
 from service.errors import InputRejected, SignatureRefused, StorageUnavailable, TooManyAttempts
 from service.store.persons import PersonRow
 from service.workflows.attempts import LIMIT, Attempts
+from service.workflows.patience import in_thread
 from service.workflows.persons import add_person, revoke_person
-from service.workflows.services import Services, in_thread
+from service.workflows.services import Services
 from service.workflows.signatures import require_signature
 
 PASSPHRASE, WRONG = "zwölf gute Zeichen", "zwölf böse Zeichen"
