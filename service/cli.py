@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from service import __version__
 from service.cli_audit import add_audit_commands
+from service.cli_build import add_build_command
 from service.cli_models import add_model_commands, shipped_models
 from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
@@ -189,7 +190,9 @@ def _parser() -> argparse.ArgumentParser:
     preview_ = _add(commands, "score", score, "score one request without a server; a preview, not stored")
     preview_.add_argument("file", metavar="FILE.json", help="the request, or - for standard input")
     preview_.add_argument("--model", metavar="NAME[@VERSION|@ALIAS]", help="score with this model instead")
-    add_model_commands(_group(commands, "model", "the registered models"), _add)
+    models = _group(commands, "model", "the registered models")
+    add_model_commands(models, _add)
+    add_build_command(models, _add)
     keys = _group(commands, "key", "API keys")
     create = _add(keys, "create", key_create, "create a key; it is shown once")
     create.add_argument("--name", required=True)
