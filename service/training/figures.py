@@ -84,9 +84,10 @@ def recalibration(logit: Floats, positive: Flags, weights: Floats) -> tuple[floa
         slope, intercept = slope + step, intercept + (a * by_intercept - b * by_slope) / determinant
         if abs(slope) > _STEEPEST:
             return float("nan"), float("nan")
-        if abs(step) < 1e-10 * max(1.0, abs(slope)):
-            break
-    return slope, intercept
+        if abs(step) < 1e-8 * max(1.0, abs(slope)):
+            return slope, intercept
+    # Classes told apart by a threshold: the slope grows for ever.
+    return float("nan"), float("nan")
 
 
 def net_benefit(predicted: Floats, positive: Flags, weights: Floats, threshold: float) -> float:

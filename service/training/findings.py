@@ -67,8 +67,8 @@ def _permutations(auc: Figure, evidence: Evidence) -> Iterator[Finding]:
     if auc.value <= bound:
         yield (
             "not_better_than_chance",
-            f"The AUC of {_shown(auc)} is not shown to be better than chance: on outcomes dealt out at random one run in "
-            f"twenty reaches {bound:.2f}.",
+            f"The AUC of {_shown(auc)} is not shown to be better than chance: on outcomes dealt out at random one "
+            f"run in twenty reaches {bound:.2f}.",
         )
 
 

@@ -48,13 +48,23 @@ def parse_spec(document: dict[str, Any]) -> Spec:
         # By way of JSON, so that its strict rules hold: no number from a text, lists where lists are meant.
         spec = Spec.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        explained = {problem.pointer.removesuffix("/step") for problem in known}
-        further = tuple(p for p in problems_of(error, document) if p.pointer.removesuffix("/step") not in explained)
-        raise _rejected(known + tuple(_worded(p) for p in further)) from None
+        raise _rejected(known + _further(problems_of(error, document), known)) from None
     problems = check(spec)
     if problems:
         raise _rejected(problems)
     return spec
+
+
+def _further(found: tuple[Problem, ...], known: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """What is to be said beside `known`: a place is named once, and a list is not short because an item is wrong."""
+    explained = {problem.pointer.removesuffix("/step") for problem in known}
+    pointers = [problem.pointer for problem in found]
+    return tuple(
+        _worded(problem)
+        for problem in found
+        if problem.pointer.removesuffix("/step") not in explained
+        and not (problem.code == "too_short" and any(p.startswith(f"{problem.pointer}/") for p in pointers))
+    )
 
 
 def _worded(problem: Problem) -> Problem:
