@@ -29,9 +29,7 @@ def order(tmp_path: Path) -> list[str]:
     return [str(data), "--spec", str(spec), "--out", str(tmp_path / "out")]
 
 
-def test_a_build_tells_its_figures_and_leaves_an_artifact(
-    here: Run, order: list[str], tmp_path: Path
-) -> None:
+def test_a_build_tells_its_figures_and_leaves_an_artifact(here: Run, order: list[str], tmp_path: Path) -> None:
     done = here("model", "build", *order, "--jobs", "1", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout)

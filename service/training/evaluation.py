@@ -54,7 +54,7 @@ def evaluate(
         apparent_auc=area(model.logit(design), design.positive, np.ones(len(design.positive))),
         duplicates=duplicates(rows),
         missing=missing_by_class(rows),
-        strongest=strongest_analyte(design.values, design.positive),
+        strongest=strongest_analyte(design.values, design.positive, design.person, workers.generator("dealt")),
     )
 
 

@@ -10,7 +10,7 @@ from service.training.evaluate import Figure
 from service.training.figures import FigurePlan
 from service.training.nested import HeldOutPredictions
 from service.training.recipe import Model
-from service.training.suspicious import Duplicates, MissingByClass
+from service.training.suspicious import Duplicates, MissingByClass, Strongest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +52,4 @@ class Evidence:
     apparent_auc: float
     duplicates: Duplicates
     missing: MissingByClass
-    strongest: tuple[int, float]
+    strongest: Strongest

@@ -28,7 +28,7 @@ SEPARATION = 0.98
 """An AUC that is too good for blood biomarkers: no panel of exosomes is known to keep it in a second cohort."""
 
 SINGLE = 0.95
-"""An AUC a single analyte does not reach by itself in honest cohorts of this kind."""
+"""An AUC no single analyte reaches in honest cohorts of this kind, unless chance lets the best of all reach it."""
 
 RARE = 0.001
 """The p below which values count as missing by class, corrected for the number of analytes."""
@@ -80,13 +80,14 @@ def _too_good(auc: Figure, dataset: Dataset, evidence: Evidence) -> Iterator[Fin
             "more likely a difference in how the classes were collected or measured, or the outcome itself among the "
             "inputs, than biology.",
         )
-    place, single = evidence.strongest
-    if single >= SINGLE:
-        analyte = dataset.analytes[place]
+    strongest = evidence.strongest
+    if strongest.auc >= max(SINGLE, strongest.by_chance):
+        analyte = dataset.analytes[strongest.column]
         yield (
             "single_analyte_too_good",
-            f"{analyte.name} ({analyte.accession}) alone tells the classes apart with an AUC of {single:.2f}. Check "
-            "that it is not derived from the diagnosis, and that both classes were measured together.",
+            f"{analyte.name} ({analyte.accession}) alone tells the classes apart with an AUC of {strongest.auc:.2f}; "
+            f"by chance the best of all reaches {strongest.by_chance:.2f}. Check that it is not derived from the "
+            "diagnosis, and that both classes were measured together.",
         )
 
 

@@ -34,8 +34,9 @@ def evidence_document(
         "controls": {code: {"name": c.name, "auc": _figure(c.auc)} for code, c in evidence.controls.items()},
         "learning_curve": [{"people": p.people, "auc": _figure(p.auc)} for p in evidence.learning],
         "strongest_analyte": {
-            "analyte": dataset.analytes[evidence.strongest[0]].accession,
-            "auc": round(evidence.strongest[1], 6),
+            "analyte": dataset.analytes[evidence.strongest.column].accession,
+            "auc": round(evidence.strongest.auc, 6),
+            "by_chance": round(evidence.strongest.by_chance, 6),
         },
         "duplicates": {"equal": evidence.duplicates.equal, "near": evidence.duplicates.near},
         "missing_by_class": {

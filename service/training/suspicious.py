@@ -10,6 +10,7 @@ from scipy.stats import hypergeom, mannwhitneyu, rankdata
 
 from service.training.cohort import Flags, Floats
 from service.training.dataset import Rows
+from service.training.folds import Indices
 
 EXPECTED_FALSE = 0.01
 """How many false pairs of near-duplicates a clean cohort may be expected to have, all its samples together."""
@@ -18,6 +19,9 @@ CLOSEST = 0.5
 """A near-duplicate is never farther than this share of the usual distance to the nearest other sample."""
 
 EXACT = 1e-9
+
+DEALT = 200
+"""How often outcomes are dealt out to learn what the best of all analytes reaches by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,30 @@ def _fisher(of_cases: Floats | Flags, total: Floats | Flags, cases: int, people:
     return np.minimum(1.0, 2.0 * np.asarray(tail, dtype=np.float64))
 
 
-def strongest_analyte(values: Floats, positive: Flags) -> tuple[int, float]:
-    """The column of `values` (n, p) that tells the classes apart best by itself, and its AUC, turned above 0.5."""
+@dataclass(frozen=True, slots=True)
+class Strongest:
+    """The analyte that tells the classes apart best by itself: its `column`, its AUC turned above 0.5, and the AUC the
+    best of all analytes reaches on outcomes dealt out at random, once in a hundred."""
+
+    column: int
+    auc: float
+    by_chance: float
+
+
+def strongest_analyte(values: Floats, positive: Flags, person: Indices, generator: np.random.Generator) -> Strongest:
+    """The strongest column of `values` (n, p); `person` (n,) keeps samples together when outcomes are dealt out."""
     ranks = rankdata(np.nan_to_num(values), axis=0)
-    cases = int(positive.sum())
-    areas = (ranks[positive].sum(axis=0) - cases * (cases + 1) / 2.0) / (cases * (len(positive) - cases))
-    turned = np.maximum(areas, 1.0 - areas)
-    best = int(turned.argmax())
-    return best, float(turned[best])
+    found = _areas(ranks, positive[np.newaxis])[0]
+    case = np.zeros(int(person.max()) + 1, dtype=bool)
+    case[person] = positive
+    dealt = np.array([generator.permutation(case)[person] for _ in range(DEALT)])
+    best = int(found.argmax())
+    return Strongest(best, float(found[best]), float(np.quantile(_areas(ranks, dealt).max(axis=1), 0.99)))
+
+
+def _areas(ranks: Floats, positive: Flags) -> Floats:
+    """AUC of every column, turned above 0.5 (b, p), for b outcomes (b, n)."""
+    cases = positive.sum(axis=1)[:, np.newaxis]
+    others = positive.shape[1] - cases
+    areas = (positive.astype(np.float64) @ ranks - cases * (cases + 1) / 2.0) / np.maximum(cases * others, 1)
+    return np.asarray(np.maximum(areas, 1.0 - areas), dtype=np.float64)

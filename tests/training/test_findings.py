@@ -12,7 +12,7 @@ from service.training.figures import FigurePlan
 from service.training.findings import find_warnings
 from service.training.read_spec import parse_spec
 from service.training.spec import Spec
-from service.training.suspicious import Duplicates, MissingByClass
+from service.training.suspicious import Duplicates, MissingByClass, Strongest
 from service.training.tables import read_table
 from tests.training.simulated import NAMES, all_proteins, simulate, spec_document
 
@@ -28,7 +28,7 @@ EVIDENCE = Evidence(
     apparent_auc=0.9,
     duplicates=Duplicates(0, 0, 0.3),
     missing=MissingByClass(1.0, 1.0),
-    strongest=(2, 0.7),
+    strongest=Strongest(2, 0.7, 0.8),
 )
 
 
@@ -58,7 +58,8 @@ def test_nothing_suspicious_raises_nothing(dataset: Dataset) -> None:
         ({"permuted": np.linspace(0.5, 0.64, 50)}, ["procedure_leaks"]),
         ({"permuted": np.linspace(0.5, 0.8, 50)}, ["procedure_leaks", "not_better_than_chance"]),
         ({"figures": {"AUC": Figure(0.985, 0.9, 1.0)}}, ["perfect_separation"]),
-        ({"strongest": (2, 0.96)}, ["single_analyte_too_good"]),
+        ({"strongest": Strongest(2, 0.96, 0.9)}, ["single_analyte_too_good"]),
+        ({"strongest": Strongest(2, 0.96, 0.97)}, []),
         ({"controls": {"covariates": control(0.71, 0.6)}}, ["covariates_explain"]),
         ({"controls": {"covariates": control(0.71, 0.49)}}, []),
         ({"controls": {"covariates": control(0.69, 0.6)}}, []),

@@ -85,9 +85,17 @@ def test_the_strongest_analyte_is_found_in_either_direction() -> None:
     given = rows(1)
     values = given.design.values.copy()
     values[:, 7] -= 3.0 * given.design.positive
-    place, found = strongest_analyte(values, given.design.positive)
-    assert place == 7
-    assert found == pytest.approx(1.0 - roc_auc_score(given.design.positive, values[:, 7]), abs=1e-12)
+    found = strongest_analyte(values, given.design.positive, given.design.person, np.random.default_rng(1))
+    assert found.column == 7
+    assert found.by_chance < found.auc
+    assert found.auc == pytest.approx(1.0 - roc_auc_score(given.design.positive, values[:, 7]), abs=1e-12)
+
+
+def test_the_best_of_many_analytes_in_few_people_is_good_by_chance() -> None:
+    given = rows(1, people=20, analytes=500)
+    found = strongest_analyte(given.design.values, given.design.positive, np.arange(20), np.random.default_rng(1))
+    assert found.auc < found.by_chance
+    assert found.by_chance > 0.9
 
 
 def test_the_reference_keeps_new_people_and_refuses_strangers() -> None:
