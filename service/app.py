@@ -9,16 +9,26 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 
 from service import __version__, home
-from service.api import openapi, routes_audit, routes_erasures, routes_health, routes_models, routes_scores
+from service.api import (
+    openapi,
+    routes_audit,
+    routes_erasures,
+    routes_health,
+    routes_models,
+    routes_registry,
+    routes_scores,
+    routes_shadow,
+)
 from service.api.access_log import AccessLog
 from service.api.front import Front
 from service.api.problems import install_problem_handlers
@@ -28,21 +38,27 @@ from service.audit.note import Signer
 from service.audit.outcome import Batch
 from service.audit.witness import Witness
 from service.errors import InputRejected, Overloaded, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
-from service.registry.active import ActiveModels, ActiveSlot
-from service.registry.bundled import load_bundled
+from service.registry.active import ActiveModels
+from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
 from service.store import migrate
-from service.store.audit_log import SqlLogStorage, find_newest
+from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
 from service.store.keys import KeyRow
+from service.store.log_rows import find_newest
 from service.telemetry import log_event
 from service.terminal import announce, warn
+from service.workflows.artifact_files import read_files_of
+from service.workflows.bundled_models import register_bundled
 from service.workflows.denied import DeniedAccess, record_denied
 from service.workflows.erase_subject import scrub_regularly
 from service.workflows.idempotency import forget_expired
 from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
+from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.reopen_log import Reopened, reopen
 from service.workflows.services import Services, utc_now
+from service.workflows.shadow_child import ShadowLimits
+from service.workflows.shadowing import NoShadows, Shadows
 from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper, keep_witness, require_witnessed
 
 PURGE_SECONDS = 3600.0
@@ -97,18 +113,42 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
             _warn_of_a_witness_beside(settings, database)
         storage = SqlLogStorage(database)
         storage.open(writer, site=settings.site, now=utc_now())
-        models = _load_models(settings)
+        committer = Committer(storage, writer, LogObserver(), capacity=settings.queue_capacity)
+        committer.start()
+        undo.callback(committer.close)
+        publishers = trusted_publishers(settings.trusted_publishers)
+        registry = LiveRegistry(database, loader(publishers))
+        services = Services(
+            database=database,
+            committer=committer,
+            registry=registry,
+            pepper=pepper,
+            site=settings.site,
+            idempotency_ttl=timedelta(hours=settings.idempotency_hours),
+            publishers=publishers,
+            shadows=_shadows(settings, database, registry, publishers) if serving else NoShadows(),
+        )
+        if serving:
+            strays = register_bundled(services, shipped("model_artifacts"), in_force=not settings.production)
+            services.registry.load_all(strays)
         undo.pop_all()
-    committer = Committer(storage, writer, LogObserver(), capacity=settings.queue_capacity)
-    committer.start()
-    return Services(
-        database=database,
-        committer=committer,
-        registry=ActiveSlot(models),
-        pepper=pepper,
-        site=settings.site,
-        idempotency_ttl=timedelta(hours=settings.idempotency_hours),
+    return services
+
+
+def _shadows(settings: Settings, database: Database, registry: LiveRegistry, publishers: tuple[str, ...]) -> Shadows:
+    return Shadows(
+        database,
+        models=lambda: registry.current,
+        files_of=partial(read_files_of, database),
+        trusted=publishers,
+        now=utc_now,
+        limits=ShadowLimits(memory_bytes=settings.shadow_memory_mib << 20),
     )
+
+
+def load_registered(settings: Settings, database: Database) -> ActiveModels:
+    """What is registered in a database, loaded to be looked at; nothing is written."""
+    return LiveRegistry(database, loader(trusted_publishers(settings.trusted_publishers))).load_all()
 
 
 def _secrets(settings: Settings) -> tuple[bytes, Signer]:
@@ -137,15 +177,6 @@ def _signer(pem: bytes) -> Signer:
     except ValueError:
         message = "The signing key is not an Ed25519 key in PEM (PKCS #8) without a passphrase."
         raise home.unusable_key(message, "Make one with `openssl genpkey -algorithm ed25519`.") from None
-
-
-def _load_models(settings: Settings) -> ActiveModels:
-    models = load_bundled(shipped("model_artifacts"), in_force=not settings.production)
-    for version in models.versions:
-        if version.reason is not None:
-            name = f"{version.name}@{version.version}"
-            log_event("version_rejected", level=logging.ERROR, model=name, reason=version.reason)
-    return models
 
 
 def witness_of(settings: Settings) -> Witness:
@@ -190,9 +221,21 @@ def reopen_log(settings: Settings, *, force: bool) -> Reopened:
 
 
 def close_services(services: Services) -> None:
-    """Let the committer finish what it took in, then close the database."""
+    """Let the committer finish what it took in, then let go of shadows, models and database."""
     services.committer.close()
+    services.shadows.close()
+    services.registry.close()
     services.database.close()
+
+
+@contextmanager
+def services_for(settings: Settings) -> Iterator[Services]:
+    """The services of one command, closed when the block ends."""
+    services = open_services(settings, serving=False)
+    try:
+        yield services
+    finally:
+        close_services(services)
 
 
 def create_app(settings: Settings) -> Front:
@@ -207,9 +250,11 @@ def create_app(settings: Settings) -> Front:
         denying = asyncio.create_task(record_denied(services, denied, settings.denied_seconds, stopping))
         keeper = WitnessKeeper(services.database, witness_of(settings))
         witnessing = asyncio.create_task(keep_witness(keeper, settings.witness_seconds))
+        following = asyncio.create_task(services.registry.follow())
         yield
-        for task in (purging, scrubbing, witnessing):
+        for task in (purging, scrubbing, witnessing, following):
             task.cancel()
+        await services.registry.stop()
         stopping.set()
         await denying
         # The last checkpoint is the one after everything that waits is written.
@@ -229,8 +274,11 @@ def create_app(settings: Settings) -> Front:
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
-    app.router.routes.extend((*routes_scores.plain_routes, *routes_erasures.plain_routes))
-    for routes in (routes_scores, routes_audit, routes_models, routes_health):
+    app.state.uploads = asyncio.Semaphore(routes_registry.UPLOADS)
+    app.router.routes.extend(
+        (*routes_scores.plain_routes, *routes_erasures.plain_routes, *routes_registry.plain_routes)
+    )
+    for routes in (routes_scores, routes_audit, routes_models, routes_shadow, routes_health):
         app.include_router(routes.router)
     install_problem_handlers(app, denied)
     app.add_middleware(AccessLog)

@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import __version__
+from service.cli_access import ACTOR, add_access_commands
 from service.cli_audit import add_audit_commands
 from service.cli_build import add_build_command
-from service.cli_models import add_model_commands, shipped_models
+from service.cli_compare import add_compare_command
+from service.cli_models import add_model_commands, known_models
+from service.cli_registry import add_registry_commands
+from service.cli_shadow import add_shadow_command
 from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
@@ -29,10 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from service.store.engine import Database
-    from service.workflows.services import Services
 
 DONE, FAILED, USAGE, ENVIRONMENT = 0, 1, 2, 3
-ACTOR = "system:cli"
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -107,63 +109,24 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
     body = _read(options.file)
     if options.model is not None:
         body = _with_model(body, options.model)
-    answer = preview(shipped_models(settings), body, utc_now())
+    with known_models(settings) as (models, _):
+        answer = preview(models, body, utc_now())
     if options.json or not sys.stdout.isatty():
         say(json.dumps(answer, indent=2))
         return DONE
     return _show(options, answer, answer_text(answer))
 
 
-def key_create(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore key create`: the key is printed once and kept nowhere."""
-    from service.workflows.keys import create_key
-
-    with _services(settings) as services:
-        row, key = create_key(services, name=options.name, scopes=options.scope, actor=ACTOR)
-    shown = {"id": row.key_id, "name": row.name, "scopes": sorted(row.scopes), "key": key}
-    return _show(options, shown, f"{key}\n\nkey {row.key_id} for {row.name}; it is shown only now, store it safely")
-
-
-def key_list(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore key list`."""
-    from service.workflows.keys import list_keys
-
-    with _database(settings, create=False) as database:
-        rows = list_keys(database)
-    items = [
-        {
-            "id": r.key_id,
-            "name": r.name,
-            "scopes": sorted(r.scopes),
-            "created_at": r.created_at,
-            "revoked_at": r.revoked_at,
-        }
-        for r in rows
-    ]
-    lines = [
-        f"{r.key_id}  {_state(r.revoked_at)}  {r.created_at}  {r.name}: {', '.join(sorted(r.scopes))}" for r in rows
-    ]
-    return _show(options, {"items": items}, "\n".join(lines) or "no keys")
-
-
-def key_revoke(options: argparse.Namespace, settings: Settings) -> int:
-    """`exoscore key revoke KEY_ID`."""
-    from service.workflows.keys import revoke_key
-
-    with _services(settings) as services:
-        revoke_key(services, key_id=options.key_id, actor=ACTOR)
-    return _show(options, {"id": options.key_id, "revoked": True}, f"key {options.key_id} is revoked")
-
-
 def subject_erase(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore subject erase SUBJECT_ID --reason CODE`."""
     import asyncio
 
+    from service.app import services_for
     from service.domain.score_life import read_erasure
     from service.workflows.erase_subject import erase_subject
 
     erasure = read_erasure({"subject": options.subject_id, "reason": options.reason})
-    with _services(settings) as services:
+    with services_for(settings) as services:
         done = asyncio.run(erase_subject(services, erasure, actor=ACTOR))
     shown = {
         "erased": done.count,
@@ -193,12 +156,11 @@ def _parser() -> argparse.ArgumentParser:
     models = _group(commands, "model", "the registered models")
     add_model_commands(models, _add)
     add_build_command(models, _add)
-    keys = _group(commands, "key", "API keys")
-    create = _add(keys, "create", key_create, "create a key; it is shown once")
-    create.add_argument("--name", required=True)
-    create.add_argument("--scope", required=True, nargs="+", action="extend", metavar="SCOPE")
-    _add(keys, "list", key_list, "list keys")
-    _add(keys, "revoke", key_revoke, "revoke a key for good").add_argument("key_id", metavar="KEY_ID")
+    add_registry_commands(models, _add)
+    add_compare_command(models, _add)
+    add_shadow_command(models, _add)
+    persons = _group(commands, "person", "the people who sign")
+    add_access_commands(persons, _group(commands, "key", "API keys"), _add)
     add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)
     subjects = _group(commands, "subject", "the people whose specimens were scored")
     erase = _add(subjects, "erase", subject_erase, "erase everything that is stored about a subject")
@@ -230,10 +192,6 @@ def _port(text: str) -> int:
     return port
 
 
-def _state(revoked_at: str | None) -> str:
-    return "in force" if revoked_at is None else "revoked"
-
-
 def _read(name: str) -> bytes:
     try:
         if name == "-":
@@ -263,17 +221,6 @@ def _database(settings: Settings, *, create: bool = True) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-@contextmanager
-def _services(settings: Settings) -> Iterator[Services]:
-    from service.app import close_services, open_services
-
-    services = open_services(settings, serving=False)
-    try:
-        yield services
-    finally:
-        close_services(services)
 
 
 if __name__ == "__main__":

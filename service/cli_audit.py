@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from service.terminal import say_exactly, show
 
 if TYPE_CHECKING:
     from service.store.engine import Database
+    from service.workflows.verify_records import RecordReport
 
 SOUND, BROKEN = 0, 1
 
@@ -31,7 +32,7 @@ def add_audit_commands(group: Any, add: Add) -> None:
     verify = add(
         group, "verify", audit_verify, "verify every log from its entries up; exit status 1 where one is broken"
     )
-    verify.add_argument("--deep", action="store_true", help="compare every stored score and key with its entry, too")
+    verify.add_argument("--deep", action="store_true", help="compare every stored score, key and person with its entry")
     verify.add_argument("--witness", metavar="FILE", type=Path, help="checkpoints that were kept elsewhere")
     verify.add_argument("--jobs", metavar="N", type=_jobs, default=1, help="processes that share the work")
     checkpoint = add(group, "checkpoint", audit_checkpoint, "print the signed checkpoint of now")
@@ -67,10 +68,15 @@ def audit_verify(options: argparse.Namespace, settings: Settings) -> int:
         root = "-" if log.root is None else log.root.hex()
         lines.append(f"{log.origin}  {log.state}  {log.entries} entries  root {root}")
     if found.records is not None:
-        lines.append(f"compared: {found.records.scores} scores, {found.records.keys} keys")
+        lines.append(_compared(found.records))
     lines.append(f"{'sound' if found.sound else 'BROKEN'}, {found.seconds:.1f} s")
     show(found.document(), "\n".join(lines), as_json=options.json)
     return SOUND if found.sound else BROKEN
+
+
+def _compared(records: RecordReport) -> str:
+    access = f"{records.keys} keys, {records.persons} persons"
+    return f"compared: {records.scores} scores, {access}, {records.versions} versions of models"
 
 
 def audit_checkpoint(options: argparse.Namespace, settings: Settings) -> int:
@@ -173,18 +179,10 @@ def audit_reopen(options: argparse.Namespace, settings: Settings) -> int:
     return SOUND
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    """The database as it is: neither made nor migrated. Raises StorageUnavailable or SchemaOutdated."""
-    from service.store.engine import Database
-    from service.store.migrate import require_current
+def _database(settings: Settings) -> AbstractContextManager[Database]:
+    from service.store.migrate import open_current
 
-    database = Database(settings.resolved_database_url(), create=False)
-    try:
-        require_current(database)
-        yield database
-    finally:
-        database.close()
+    return open_current(settings.resolved_database_url())
 
 
 def _show_file(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:

@@ -1,22 +1,25 @@
-"""The `exoscore model` commands: list, show, card and verify. Heavy imports wait until a command needs them."""
+"""The `exoscore model` commands: list, show, card, sign and verify. Heavy imports wait until a command needs them."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.errors import ArtifactRejected
+from service.errors import InputRejected, StorageUnavailable
 from service.settings import Settings, shipped
-from service.terminal import report, say, show
+from service.terminal import say, show
 
 if TYPE_CHECKING:
     from service.registry.active import ActiveModels
+    from service.registry.artifact import Artifact
+    from service.store.engine import Database
     from service.workflows.read_models import CardForm
 
-DONE, FAILED = 0, 1
+DONE = 0
 
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -29,12 +32,53 @@ def add_model_commands(group: Any, add: Add) -> None:
     card = add(group, "card", model_card, "print the model card")
     card.add_argument("model", metavar=model)
     card.add_argument("--format", choices=("markdown", "html", "json"), default="markdown")
-    verify = add(group, "verify", model_verify, "check an artifact's files, schema and golden vectors")
-    verify.add_argument("path", metavar="PATH", type=Path)
+    verify = add(group, "verify", model_verify, "check an artifact's files, schema, signature and golden vectors")
+    verify.add_argument("path", metavar="PATH", type=Path, help="a folder, or a zip of its files")
+    sign = add(group, "sign", model_sign, "sign an artifact as its publisher")
+    sign.add_argument("path", metavar="PATH", type=Path, help="the folder of the artifact")
+    sign.add_argument("--key", metavar="PEMFILE", type=Path, required=True, help="an Ed25519 key, PKCS #8")
+    sign.add_argument("--name", metavar="KEYNAME", required=True, help="the name the key signs under")
 
 
-def shipped_models(settings: Settings) -> ActiveModels:
-    """The versions that ship with the product, in force in development."""
+@contextmanager
+def known_models(settings: Settings) -> Iterator[tuple[ActiveModels, Database | None]]:
+    """The registry of these settings and its database; without a database, the versions that ship with the product, as
+    they are in force in development."""
+    from service.app import load_registered
+
+    database = _find_database(settings)
+    if database is None:
+        yield _shipped(settings), None
+        return
+    try:
+        yield load_registered(settings, database), database
+    finally:
+        database.close()
+
+
+def _find_database(settings: Settings) -> Database | None:
+    """The database, where it is there and a service has registered something in it."""
+    from service.store import migrate
+    from service.store.engine import Database
+    from service.store.models import is_empty
+
+    try:
+        database = Database(settings.resolved_database_url(), create=False)
+    except StorageUnavailable:
+        return None
+    if database.embedded and not migrate.is_current(database):
+        database.close()
+        return None
+    migrate.require_current(database)
+    with database.read() as connection:
+        empty = is_empty(connection)
+    if empty:
+        database.close()
+        return None
+    return database
+
+
+def _shipped(settings: Settings) -> ActiveModels:
     from service.registry.bundled import load_bundled
 
     return load_bundled(shipped("model_artifacts"), in_force=not settings.production)
@@ -42,17 +86,20 @@ def shipped_models(settings: Settings) -> ActiveModels:
 
 def model_list(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model list`."""
-    models = shipped_models(settings)
+    from service.workflows.describe import describe
+
+    with known_models(settings) as (models, database):
+        found = [describe(models, v.name, v.version, database) for v in models.versions]
     rows: list[dict[str, Any]] = [
         {
-            "name": v.name,
-            "version": v.version,
-            "state": v.state,
-            "aliases": sorted(a for a, target in models.aliases.get(v.name, {}).items() if target == v.version),
-            "digest": v.digest,
-            "reason": v.reason,
+            "name": one.version.name,
+            "version": one.version.version,
+            "state": one.version.state,
+            "aliases": sorted(one.aliases),
+            "digest": one.version.digest,
+            "reason": one.reason,
         }
-        for v in models.versions
+        for one in found
     ]
     lines = [
         f"{row['name']}@{row['version']}  {row['state']}  {','.join(row['aliases']) or '-'}" + _because(row["reason"])
@@ -63,14 +110,15 @@ def model_list(options: argparse.Namespace, settings: Settings) -> int:
 
 def model_show(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model show NAME[@V]`."""
+    from service.workflows.describe import describe
     from service.workflows.read_models import show_model, show_version
 
-    models = shipped_models(settings)
     name, _, version = options.model.partition("@")
-    if version:
-        shown = show_version(models, name, _exact(models, name, version))
-        return _show(options, shown, json.dumps(shown, indent=2))
-    shown = show_model(models, name)
+    with known_models(settings) as (models, database):
+        if version:
+            shown = show_version(describe(models, name, exact(models, name, version), database))
+            return _show(options, shown, json.dumps(shown, indent=2))
+        shown = show_model(models, name)
     lines = [f"{name}@{item['version']}  {item['state']}  {item['digest']}" for item in shown["versions"]]
     lines += [f"alias {alias} -> {version}" for alias, version in shown["aliases"].items()]
     return _show(options, shown, "\n".join(lines))
@@ -78,35 +126,73 @@ def model_show(options: argparse.Namespace, settings: Settings) -> int:
 
 def model_card(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model card NAME[@V]`."""
+    from service.workflows.describe import describe
     from service.workflows.read_models import card_of, show_model
 
-    models = shipped_models(settings)
     name, _, version = options.model.partition("@")
-    exact = _exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
     form: CardForm = "json" if options.json else options.format
-    card = card_of(models, name, exact, form)
+    with known_models(settings) as (models, database):
+        chosen = exact(models, name, version) if version else show_model(models, name)["versions"][-1]["version"]
+        card = card_of(describe(models, name, chosen, database), form)
     say(card if isinstance(card, str) else json.dumps(card, indent=2))
     return DONE
 
 
-def model_verify(options: argparse.Namespace, _: Settings) -> int:
-    """`exoscore model verify PATH`: schema, digests and golden vectors of an artifact; nothing is unpickled."""
-    from service.registry.artifact import read_artifact, verify_artifact
+def model_verify(options: argparse.Namespace, settings: Settings) -> int:
+    """`exoscore model verify PATH`: all that a server checks; nothing is unpickled."""
+    from service.registry.artifact import verify_artifact
+    from service.registry.loading import in_state, release
 
-    try:
-        artifact = verify_artifact(read_artifact(options.path, expected_digest=None)).artifact
-    except ArtifactRejected as error:
-        report(error, as_json=options.json)
-        return FAILED
+    verified = verify_artifact(_read_artifact(options.path, settings))
+    release(in_state(verified, "verified"))
+    artifact = verified.artifact
     found = {
         "name": artifact.name,
         "version": artifact.version,
         "digest": artifact.digest,
+        "publisher": artifact.publisher,
         "golden": artifact.manifest.golden.count,
         "verified": True,
     }
-    text = f"{artifact.name}@{artifact.version} verified: files, schema, {found['golden']} golden vectors"
+    signed = "unsigned" if artifact.publisher is None else f"signed by {artifact.publisher}"
+    text = f"{artifact.name}@{artifact.version} verified: files, schema, {found['golden']} golden vectors; {signed}"
     return _show(options, found, f"{text}\n{artifact.digest}")
+
+
+def model_sign(options: argparse.Namespace, _: Settings) -> int:
+    """`exoscore model sign PATH --key PEMFILE --name KEYNAME`: writes `signature` beside the manifest."""
+    from service.registry.signing import sign_folder
+
+    signed = sign_folder(options.path, pem=_read(options.key), key_name=options.name)
+    artifact = signed.artifact
+    found = {"name": artifact.name, "version": artifact.version, "digest": artifact.digest, "key": signed.vkey}
+    text = f"{artifact.name}@{artifact.version} signed by {artifact.publisher}\n{artifact.digest}\n\n"
+    return _show(options, found, f"{text}To trust this publisher, add to EXOSCORE_TRUSTED_PUBLISHERS:\n{signed.vkey}")
+
+
+def _read_artifact(path: Path, settings: Settings) -> Artifact:
+    from service.registry.archive import read_zip
+    from service.registry.artifact import examine, read_artifact
+    from service.registry.publishers import trusted_publishers
+
+    trusted = trusted_publishers(settings.trusted_publishers)
+    if path.is_file():
+        return examine(read_zip(_read(path)), trusted=trusted)
+    return read_artifact(path, trusted=trusted)
+
+
+def read_files(path: Path) -> Mapping[str, bytes]:
+    """The files of the artifact in a folder or a zip; raises InputRejected."""
+    from service.registry.archive import read_folder, read_zip
+
+    return read_zip(_read(path)) if path.is_file() else read_folder(path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputRejected(f"The file cannot be read ({type(error).__name__}).", "Name a readable file.") from None
 
 
 def _show(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:
@@ -118,5 +204,6 @@ def _because(reason: str | None) -> str:
     return "" if reason is None else f"  ({reason})"
 
 
-def _exact(models: ActiveModels, name: str, reference: str) -> str:
+def exact(models: ActiveModels, name: str, reference: str) -> str:
+    """The version that a version or an alias names."""
     return models.aliases.get(name, {}).get(reference, reference)

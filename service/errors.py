@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,13 @@ class Problem:
 
 
 class ServiceError(Exception):
-    """Root of all errors of the service: `code`, HTTP status, message, remedy and the single problems found."""
+    """Root of all errors of the service: `code`, HTTP status, message, remedy and the single problems found.
+    `retry_after` (seconds) is set where trying again may help."""
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
     title: ClassVar[str] = "Error"
+    retry_after: int | None = None
 
     def __init__(self, message: str, remedy: str = "", problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
@@ -79,6 +81,34 @@ class ScopeMissing(InputRejected):
     title = "The API key lacks a scope"
 
 
+class PersonRequired(InputRejected):
+    """The key is valid, but belongs to a machine; what is asked for takes a person's signature."""
+
+    code = "person_required"
+    http_status = 403
+    title = "A person has to sign"
+
+
+class SignatureRefused(InputRejected):
+    """A wrong passphrase, an unknown person or a revoked one: the three are not told apart."""
+
+    code = "signature_refused"
+    http_status = 403
+    title = "The signature was refused"
+
+
+class TooManyAttempts(InputRejected):
+    """Too many wrong passphrases: for `retry_after` seconds no further one is looked at, right or wrong."""
+
+    code = "too_many_attempts"
+    http_status = 429
+    title = "Too many attempts"
+
+    def __init__(self, message: str, remedy: str = "", *, retry_after: int) -> None:
+        super().__init__(message, remedy)
+        self.retry_after = retry_after
+
+
 class NotFound(InputRejected):
     """The thing named does not exist."""
 
@@ -109,6 +139,13 @@ class VersionNotInForce(Conflict):
     title = "The version cannot answer in its present state"
 
 
+class VersionExists(Conflict):
+    """The name and version are taken; a version never changes."""
+
+    code = "version_exists"
+    title = "The version exists already"
+
+
 class ScoreSuperseded(Conflict):
     """Another score has taken the place of the one named."""
 
@@ -121,6 +158,20 @@ class ScoreRetracted(Conflict):
 
     code = "retracted"
     title = "The score was retracted"
+
+
+class PersonExists(Conflict):
+    """Another person in force has the same printed name."""
+
+    code = "person_exists"
+    title = "The name is taken"
+
+
+class PersonChanged(Conflict):
+    """The person was revoked, or got another passphrase or key, while a change was under way; nothing was stored."""
+
+    code = "person_changed"
+    title = "The person changed meanwhile"
 
 
 class RequestInProgress(Conflict):
@@ -146,6 +197,14 @@ class BodyTooLarge(InputRejected):
     title = "The body is too large"
 
 
+class BodyTooSlow(InputRejected):
+    """The body did not arrive in time."""
+
+    code = "body_too_slow"
+    http_status = 408
+    title = "The body did not arrive in time"
+
+
 class UnsupportedMediaType(InputRejected):
     """The content type is not one this route reads."""
 
@@ -167,14 +226,23 @@ class ArtifactRejected(InputRejected):
     code = "artifact_rejected"
     title = "The artifact was rejected"
 
+    @classmethod
+    def because(cls, reason: str, message: str, remedy: str) -> Self:
+        """The refusal for one reason, whose stable code is the code of its only problem."""
+        return cls(message, remedy, [Problem("", reason, message, remedy)])
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The stable codes of the problems, each once."""
+        return tuple(dict.fromkeys(problem.code for problem in self.problems))
+
 
 class SystemFault(ServiceError):
-    """The environment is at fault, not the caller. `retry_after` (seconds) is set where trying again may help."""
+    """The environment is at fault, not the caller."""
 
     code = "system_fault"
     http_status = 503
     title = "The service cannot answer now"
-    retry_after: ClassVar[int | None] = None
 
 
 class StorageUnavailable(SystemFault):
@@ -214,6 +282,21 @@ class NoActiveModel(SystemFault):
 
     code = "no_active_model"
     title = "No version of the model is in force"
+
+
+class VersionLoading(SystemFault):
+    """The version was put in force a moment ago and is still being loaded here; nothing was stored."""
+
+    code = "version_loading"
+    title = "The version is being loaded"
+    retry_after = 1
+
+
+class VersionUnusable(SystemFault):
+    """The version is in force, but does not pass its self-test on this machine."""
+
+    code = "version_unusable"
+    title = "The version cannot be used here"
 
 
 class UnsafeConfiguration(SystemFault):
@@ -286,3 +369,34 @@ class ShuttingDown(SystemFault):
     code = "shutting_down"
     title = "The service is shutting down"
     retry_after = 1
+
+
+class ChildEnded(SystemFault):
+    """A child process of the service ended, did not start, or did not answer in time; the call came to nothing."""
+
+    code = "child_ended"
+    title = "A part of the service is not available"
+    retry_after = 1
+
+
+class ChildFailed(SystemFault):
+    """A call failed inside a child process of the service; the process goes on."""
+
+    code = "child_failed"
+    title = "A part of the service could not do its work"
+
+
+class EstimatorUnavailable(SystemFault):
+    """The process that runs the version's estimator is not there just now; nothing was stored."""
+
+    code = "estimator_unavailable"
+    title = "The version's estimator is not available"
+    retry_after = 1
+
+
+class EstimatorFailed(SystemFault):
+    """The version's estimator gave no number for this input; nothing was stored, and trying again will not help."""
+
+    code = "estimator_failed"
+    http_status = 500
+    title = "The version's estimator failed"

@@ -14,11 +14,11 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import Problem, UnsafeConfiguration
 
@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 366)
     queue_capacity: int = Field(default=4096, ge=1, le=1_000_000)
+    shadow_memory_mib: int = Field(default=1024, ge=256, le=1 << 20)
+    trusted_publishers: Annotated[tuple[str, ...], NoDecode] = ()
 
     @field_validator("home")
     @classmethod
@@ -69,6 +71,18 @@ class Settings(BaseSettings):
         if command is not None and not _words(command):
             raise ValueError("name a program and its arguments")
         return command
+
+    @field_validator("trusted_publishers", mode="before")
+    @classmethod
+    def _split(cls, keys: Any) -> Any:
+        return tuple(keys.split()) if isinstance(keys, str) else keys
+
+    @field_validator("trusted_publishers")
+    @classmethod
+    def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            _require_vkey(key)
+        return keys
 
     @property
     def production(self) -> bool:
@@ -171,6 +185,15 @@ def _unsafe_file(variable: str, path: Path | None, instead: str | None = None) -
     if path.stat().st_mode & 0o077:
         return [_unsafe("readable_secret_file", f"{name} is open to others.", "Give it mode 0600.")]
     return []
+
+
+def _require_vkey(key: str) -> None:
+    from service.audit.note import parse_vkey  # noqa: PLC0415 - few processes need it, and it is not cheap
+
+    try:
+        parse_vkey(key)
+    except ValueError:
+        raise ValueError("name verifier keys, as exoscore model sign prints them, with white space between") from None
 
 
 def _words(command: SecretStr) -> list[str]:

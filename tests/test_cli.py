@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from service.audit.note import Signer
 from tests.conftest import command_here
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -72,6 +73,49 @@ def test_verify_tells_a_sound_artifact_from_a_damaged_one(
     golden.write_bytes(golden.read_bytes()[:-10])
     result = exoscore("model", "verify", str(damaged), "--json")
     assert (result.returncode, json.loads(result.stdout)["code"]) == (1, "artifact_rejected")
+
+
+def test_a_publisher_signs_and_an_operator_verifies(exoscore: Run, here: Run, tmp_path: Path, artifacts: Path) -> None:
+    folder = Path(shutil.copytree(artifacts / "tb-exosomal-mirna" / "1.0.0", tmp_path / "tb-exosomal-mirna" / "1.0.0"))
+    assert "signed by exoscore-release-2026" in here("model", "verify", str(folder)).stdout
+    (folder / "signature").unlink()
+    refused = here("model", "verify", str(folder), "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["errors"][0]["code"]) == (1, "unsigned_joblib")
+    pem = tmp_path / "publisher.pem"
+    pem.write_bytes(Signer.generate().pem())
+    signed = exoscore("model", "sign", str(folder), "--key", str(pem), "--name", "lab-2026", "--json")
+    vkey = json.loads(signed.stdout)["key"]
+    assert vkey.startswith("lab-2026+")
+    stranger = here("model", "verify", str(folder), "--json")
+    assert json.loads(stranger.stdout)["errors"][0]["code"] == "unknown_publisher"
+    trusting = {"EXOSCORE_TRUSTED_PUBLISHERS": f" {vkey}\n"}
+    assert "signed by lab-2026" in exoscore("model", "verify", str(folder), **trusting).stdout
+    archive = shutil.make_archive(str(tmp_path / "artifact"), "zip", folder)
+    assert here("model", "verify", archive).returncode == 1
+    assert json.loads(here("model", "verify", archive, "--json", **trusting).stdout)["publisher"] == "lab-2026"
+    assert vkey in here("model", "sign", str(folder), "--key", str(pem), "--name", "lab-2026").stdout
+
+
+def test_an_equation_without_a_signature_is_verified_as_unsigned(here: Run, tmp_path: Path, artifacts: Path) -> None:
+    name = "pgd-klkb1-inotrope"
+    folder = Path(shutil.copytree(artifacts / name / "1.0.0", tmp_path / name / "1.0.0"))
+    (folder / "signature").unlink()
+    assert "unsigned" in here("model", "verify", str(folder)).stdout
+    assert json.loads(here("model", "verify", str(folder), "--json").stdout)["publisher"] is None
+
+
+def test_what_cannot_be_signed_is_told(here: Run, tmp_path: Path, artifacts: Path) -> None:
+    pem = tmp_path / "key"
+    name = "tb-exosomal-mirna"
+    folder = shutil.copytree(artifacts / name / "1.0.0", tmp_path / name / "1.0.0")
+    sound = ["model", "sign", str(folder), "--name", "x", "--key"]
+    assert here(*sound, str(pem)).returncode == 1
+    pem.write_text("sesame")
+    result = here(*sound, str(pem))
+    assert (result.returncode, "sesame" in result.stdout, "ed25519" in result.stdout) == (1, False, True)
+    pem.write_bytes(Signer.generate().pem())
+    assert "white space" in here(*sound[:3], "--name", "a b", "--key", str(pem)).stdout
+    assert here("model", "sign", str(tmp_path), "--name", "x", "--key", str(pem)).returncode == 1
 
 
 def test_a_preview_gives_the_service_s_numbers_and_stores_nothing(

@@ -54,8 +54,8 @@ def test_the_wheel_carries_migrations_models_and_types(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for expected in (
         "service/_migrations/env.py",
-        "service/_model_artifacts/index.json",
         "service/_model_artifacts/tb-exosomal-mirna/1.0.0/manifest.json",
+        "service/_model_artifacts/tb-exosomal-mirna/1.0.0/signature",
         "service/py.typed",
     ):
         assert expected in names

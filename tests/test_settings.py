@@ -1,7 +1,9 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from service.audit.note import Signer
 from service.errors import UnsafeConfiguration
 from service.settings import Settings, load_settings, shipped, unsafe_in_production
 from service.store.engine import Database
@@ -130,3 +132,23 @@ def test_production_takes_the_signing_key_from_a_command(tmp_path: Path) -> None
     pepper.chmod(0o600)
     settings = Settings(env="production", home=tmp_path, pepper_file=pepper, signing_key_command="cat key")
     assert unsafe_in_production(settings) == []
+
+
+def test_publishers_are_verifier_keys_with_white_space_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [Signer.generate().vkey(name) for name in ("one", "two")]
+    monkeypatch.setenv("EXOSCORE_TRUSTED_PUBLISHERS", f"  {keys[0]}\n\t{keys[1]} ")
+    assert load_settings().trusted_publishers == tuple(keys)
+    monkeypatch.setenv("EXOSCORE_TRUSTED_PUBLISHERS", "")
+    assert load_settings().trusted_publishers == ()
+
+
+@pytest.mark.parametrize("spoil", [lambda key: key[:-1], lambda key: "other" + key, lambda key: f"{key} marker"])
+def test_a_publisher_that_is_no_key_is_named_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[str], str]
+) -> None:
+    monkeypatch.setenv("EXOSCORE_TRUSTED_PUBLISHERS", spoil(Signer.generate().vkey("marker")))
+    with pytest.raises(UnsafeConfiguration) as caught:
+        load_settings()
+    (problem,) = caught.value.problems
+    assert "EXOSCORE_TRUSTED_PUBLISHERS" in problem.message
+    assert "marker" not in problem.message

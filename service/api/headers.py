@@ -16,6 +16,7 @@ from service.errors import BodyTooLarge, InputRejected, Problem, UnsupportedMedi
 
 MAX_BODY_BYTES = 1024 * 1024
 JSON = "application/json"
+ZIP = "application/zip"
 
 Headers = Mapping[bytes, bytes]
 
@@ -35,6 +36,17 @@ def check_media_type(headers: Headers) -> None:
     """Raise UnsupportedMediaType for anything but plain JSON in UTF-8."""
     if not _is_json(headers.get(b"content-type", b"")):
         raise UnsupportedMediaType("The body must be JSON in UTF-8.", f"Send Content-Type: {JSON}.")
+    _check_not_encoded(headers)
+
+
+def check_zip(headers: Headers) -> None:
+    """Raise UnsupportedMediaType for anything but a zip."""
+    if headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower() != ZIP:
+        raise UnsupportedMediaType("The body must be the zip of an artifact.", f"Send Content-Type: {ZIP}.")
+    _check_not_encoded(headers)
+
+
+def _check_not_encoded(headers: Headers) -> None:
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType("Compressed bodies are not read here.", "Send the body without Content-Encoding.")
 
@@ -49,11 +61,12 @@ def idempotency_key(scope: Scope) -> str | None:
     return values[0].decode("latin-1") if values else None
 
 
-async def read_body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body, at most 1 MiB; raises BodyTooLarge as soon as that is certain, or ClientDisconnect."""
+async def read_body(headers: Headers, receive: Receive, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The whole body, at most `limit` bytes, by default 1 MiB; raises BodyTooLarge as soon as that is certain, or
+    ClientDisconnect."""
     declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise _too_large()
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
     chunks, size, more = [], 0, True
     while more:
         message = await receive()
@@ -61,8 +74,8 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
             raise ClientDisconnect
         chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
+        if size > limit:
+            raise _too_large(limit)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -78,5 +91,8 @@ def _text(headers: Headers, name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.", "Send one specimen per request.")
+def _too_large(limit: int) -> BodyTooLarge:
+    remedy = (
+        "Send one specimen per request." if limit == MAX_BODY_BYTES else "Leave out what the artifact does not need."
+    )
+    return BodyTooLarge(f"The body is larger than {limit} bytes.", remedy)

@@ -12,13 +12,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service import __version__
+from service.api.openapi_parts import REF, body_of, problems_of, responses_of
+from service.api.openapi_registry import REGISTRY_ANSWERS, registry_paths
 from service.api.schemas import ErasureAnswer, ProblemDocument, RetractionAnswer, ScoreAnswer, ScorePage
 from service.domain.fields import request_schema
+from service.domain.model_life import TRANSITION
 from service.domain.query import query_parameters
 from service.domain.score_life import ERASURE, RETRACTION
 from service.domain.score_query import LIST, SEARCH
 
-REF = "#/components/schemas/"
 SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}]
 OPEN_PATHS = ("/health/live", "/health/ready")
 DESCRIPTION = (
@@ -32,30 +34,6 @@ _IDEMPOTENCY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 257},
     "description": "The same key with the same body gives the stored answer again; remembered for 24 hours by default.",
 }
-_TITLES = {
-    400: "The body could not be read",
-    401: "No valid API key",
-    403: "The key lacks the scope",
-    404: "Unknown name, version, alias or id",
-    409: "In conflict with the present state, which is named",
-    410: "The score of this Idempotency-Key was erased",
-    413: "The body is larger than 1 MiB",
-    415: "Not application/json in UTF-8",
-    422: "The input is wrong; every problem is listed, nothing was stored",
-    500: "A stored record is not the one that was recorded, or the service met a defect of its own",
-    503: "The service cannot answer now; nothing was stored",
-}
-
-
-def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error responses of a route, for its declaration."""
-    return {
-        status: {
-            "description": _TITLES[status],
-            "content": {"application/problem+json": {"schema": {"$ref": REF + "ProblemDocument"}}},
-        }
-        for status in statuses
-    }
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -64,17 +42,19 @@ def document(app: FastAPI) -> dict[str, Any]:
         openapi = get_openapi(title="ExoScore", version=__version__, description=DESCRIPTION, routes=app.routes)
         components = openapi.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
-        for model in (ProblemDocument, ScoreAnswer, ScorePage, RetractionAnswer, ErasureAnswer):
+        for model in (ProblemDocument, ScoreAnswer, ScorePage, RetractionAnswer, ErasureAnswer, *REGISTRY_ANSWERS):
             schema = model.model_json_schema(ref_template=REF + "{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema
         schemas |= {"ScoreRequest": request_schema(), "ScoreSearch": SEARCH.schema()}
         schemas |= {"RetractionRequest": RETRACTION.schema(), "ErasureRequest": ERASURE.schema()}
+        schemas |= {"TransitionRequest": TRANSITION.schema()}
         components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key"}}
         openapi["paths"]["/v1/scores"] = {"post": _score_operation(), "get": _list_operation()}
         openapi["paths"]["/v1/scores/search"] = {"post": _search_operation()}
         openapi["paths"]["/v1/scores/{score_id}/retraction"] = {"post": _retraction_operation()}
         openapi["paths"]["/v1/erasures"] = {"post": _erasure_operation()}
+        openapi["paths"] |= registry_paths()
         for framework_own in ("HTTPValidationError", "ValidationError"):
             schemas.pop(framework_own, None)
         for path, operations in openapi["paths"].items():
@@ -94,7 +74,7 @@ def _score_operation() -> dict[str, Any]:
         "measured quality gate is stored as `not_reportable`, without a number.",
         "operationId": "post_score",
         "parameters": [_IDEMPOTENCY],
-        "requestBody": _body("ScoreRequest"),
+        "requestBody": body_of("ScoreRequest"),
         "responses": {
             "201": {
                 "description": "Scored and stored",
@@ -129,7 +109,7 @@ def _search_operation() -> dict[str, Any]:
         "description": "The list with two more filters, in a body because identifiers must not stand in a URL. That it "
         "was asked is recorded first.",
         "operationId": "search_scores",
-        "requestBody": _body("ScoreSearch"),
+        "requestBody": body_of("ScoreSearch"),
         "responses": _page_responses(400, 401, 403, 413, 415, 422, 503),
     }
 
@@ -143,8 +123,8 @@ def _retraction_operation() -> dict[str, Any]:
         "score of a chain can be retracted. No Idempotency-Key is needed: a second try answers 409 `retracted`.",
         "operationId": "post_retraction",
         "parameters": [{"name": "score_id", "in": "path", "required": True, "schema": {"type": "string"}}],
-        "requestBody": _body("RetractionRequest"),
-        "responses": _responses("201", "Retracted", "RetractionAnswer", *errors),
+        "requestBody": body_of("RetractionRequest"),
+        "responses": responses_of("201", "Retracted", "RetractionAnswer", *errors),
     }
 
 
@@ -157,23 +137,13 @@ def _erasure_operation() -> dict[str, Any]:
         "which hold nothing about the subject, and records what was erased. 404 where nothing is stored, so a second "
         "try answers 404. Idempotency-Keys of erased scores answer 410 until they expire.",
         "operationId": "post_erasure",
-        "requestBody": _body("ErasureRequest"),
-        "responses": _responses("201", "Erased", "ErasureAnswer", *errors),
+        "requestBody": body_of("ErasureRequest"),
+        "responses": responses_of("201", "Erased", "ErasureAnswer", *errors),
     }
 
 
-def _body(schema: str) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": {"$ref": REF + schema}}}}
-
-
-def _responses(status: str, description: str, schema: str, *errors: int) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": REF + schema}}}
-    good = {status: {"description": description, "content": content}}
-    return good | {str(error): response for error, response in problems_of(*errors).items()}
-
-
 def _page_responses(*errors: int) -> dict[str, Any]:
-    return _responses("200", "One page, and the cursor of the next or null", "ScorePage", *errors)
+    return responses_of("200", "One page, and the cursor of the next or null", "ScorePage", *errors)
 
 
 def _tidy(operation: dict[str, Any], *, secured: bool) -> None:

@@ -56,9 +56,8 @@ def problem_response(scope: Scope, error: ServiceError) -> Response:
     """The answer for one error, with every problem it holds; its code is left in the request's state for the log. Every
     refusal passes here, so here denied access is counted."""
     headers = {}
-    retry_after = error.retry_after if isinstance(error, SystemFault) else None
-    if retry_after is not None:
-        headers["Retry-After"] = str(retry_after)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="exoscore"'
     body = {

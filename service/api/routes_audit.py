@@ -13,16 +13,16 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from service.api.openapi import problems_of
+from service.api.openapi_parts import problems_of
 from service.api.schemas import ConsistencyProof, EntryPage
 from service.api.security import requires, services_of
 from service.domain import log_query
 from service.domain.query import query_parameters
-from service.domain.shape import Record
+from service.domain.record import Record
 from service.errors import NotFound
 from service.workflows import read_log
 from service.workflows.key_cache import Caller
-from service.workflows.services import in_thread
+from service.workflows.patience import in_thread
 
 HEADERS = {"Cache-Control": "private, no-cache"}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from service.api.openapi import problems_of
+from service.api.openapi_parts import problems_of
 from service.api.schemas import Live, Ready
 from service.api.security import services_of
+from service.workflows.patience import in_thread
 from service.workflows.readiness import check_ready
-from service.workflows.services import in_thread
 
 router = APIRouter(tags=["health"])
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from service.api.headers import JSON, check_media_type, headers_of, read_body
-from service.api.openapi import problems_of
+from service.api.openapi_parts import problems_of
 from service.api.post_score import PATH, post_score
 from service.api.schemas import AuditOut, RetractionAnswer, RetractionOut, ScoreAnswer, ScorePage
 from service.api.security import caller_with, requires, services_of

@@ -9,7 +9,8 @@ from fastapi import Request
 from service.api.headers import bearer_key, headers_of
 from service.workflows.key_cache import Caller
 from service.workflows.keys import authenticate
-from service.workflows.services import Services, in_thread
+from service.workflows.patience import in_thread
+from service.workflows.services import Services
 
 
 def services_of(request: Request) -> Services:

@@ -76,7 +76,7 @@ def _score(score: Score) -> dict[str, Any]:
     if not math.isfinite(total) and not all(map(math.isfinite, _numbers(score))):
         raise ValueError("A score holds a number that is not finite.")
     category = score.category
-    return {
+    document = {
         "value": score.value,
         "kind": score.kind,
         "link": score.link,
@@ -93,6 +93,9 @@ def _score(score: Score) -> dict[str, Any]:
             "comparator": category.comparator,
         },
     }
+    if score.calibration is not None:
+        document["calibration"] = score.calibration
+    return document
 
 
 def _numbers(score: Score) -> tuple[float, ...]:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain.measures import MEASURES
-from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text, TypedRecord
+from service.domain.record import Field, ListOf, Record, TypedRecord
+from service.domain.shape import Choice, Instant, Number, Text
 from service.domain.submission import Specimen, Subject
 from service.domain.units import COMPARATORS
 
@@ -42,7 +43,7 @@ IDENTIFIER = Text(
 _NAME = replace(IDENTIFIER, recurring=True, printable=False)
 _UNIT = Text(IDENTIFIER.pattern, "a UCUM unit code", high=64, recurring=True)
 _UUID = Text(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "the id of a score, a UUID", high=36)
-_FREE_TEXT = Text(
+FREE_TEXT = Text(
     r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]+",
     "1 to 2000 characters; of the control characters only tab and line ends",
     high=2000,
@@ -133,7 +134,7 @@ REQUEST = Record(
         "quality": Field(ListOf(QUALITY_MEASURE, low=1)),
         "replaces": Field(_UUID),
         "reason": Field(Choice(AMENDMENT_REASONS)),
-        "reason_text": Field(_FREE_TEXT),
+        "reason_text": Field(FREE_TEXT),
     },
     rules={
         "allOf": [_needs("replaces", "reason"), _needs("reason", "replaces"), _needs("reason_text", "replaces")],

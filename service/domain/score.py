@@ -1,7 +1,8 @@
 """The result of scoring one specimen: value, kind, category and the terms it is made of.
 
 A score is re-derivable: `value` is the inverse `link` of `baseline` plus the sum of the `terms`, added in the order
-shown. Numbers are full doubles; `display` is the only rounding, and only for people.
+shown; where a calibration step is named, that is `raw`, and `value` is what the step makes of it. Numbers are full
+doubles; `display` is the only rounding, and only for people.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Category:
 
 class Score(NamedTuple):
     """One score. `kind` is `probability` or `index`; `link` is `logit` or `identity`; `interval` is None where the
-    version locks no covariance; `raw` is the value before a named calibration step, else None.
+    version locks no covariance; `raw` is the value before the calibration step named `calibration`, else both are None.
 
     `used` are the inputs after normalisation and `terms` what each adds on the link's scale, coefficient times `used`;
     both are in the order of the submission's inputs. `terms` is None where the model does not add up terms.
@@ -46,6 +47,7 @@ class Score(NamedTuple):
     category: Category | None
     interval: dict[str, Any] | None = None
     raw: float | None = None
+    calibration: str | None = None
 
     @property
     def explanation(self) -> str:

@@ -13,20 +13,20 @@ from types import MappingProxyType
 from typing import Any
 
 from service.domain.panel import Panel
-from service.errors import ModelNotFound, NoActiveModel, VersionNotInForce
+from service.errors import ModelNotFound, NoActiveModel, VersionLoading, VersionNotInForce, VersionUnusable
+from service.registry.lifecycle import PRODUCTION, SHADOW
 from service.registry.manifest import Manifest
 from service.registry.scorer import Scorer
-from service.registry.semver import find_version
-
-PRODUCTION = "production"
+from service.registry.semver import version_order
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """One version and its state: `registered`, `verified`, `approved`, `retired` or `rejected` (then with `reason`).
+    """One version and its state: `registered`, `verified`, `approved`, `retired` or `rejected`.
 
-    All that was made from the artifact is None for a rejected version. `digest` is "" where no manifest could be read
-    and none was expected. `example` holds typical inputs by panel code, in the panel's units.
+    All that was made from the artifact is None for a version that is not loaded: one that is not approved, one that is
+    still being loaded, and one that could not be, which has the `reason`. `digest` is "" where no manifest could be
+    read and none was expected. `example` holds typical inputs by panel code, in the panel's units.
     """
 
     name: str
@@ -43,22 +43,24 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class ActiveModels:
-    """A snapshot: `versions` by name, then oldest to newest; `aliases` name -> alias -> version."""
+    """A snapshot: `versions` by name, then oldest to newest; `aliases` name -> alias -> version; the registry
+    `generation` it is of."""
 
     versions: tuple[ModelVersion, ...]
     aliases: Mapping[str, Mapping[str, str]]
+    generation: int = 0
     _index: Mapping[tuple[str, str], ModelVersion] = field(init=False, repr=False, compare=False)
     _in_force: dict[str, ModelVersion] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.versions, key=_order))
+        ordered = tuple(sorted(self.versions, key=lambda version: (version.name, version_order(version.version))))
         frozen = {name: MappingProxyType(dict(targets)) for name, targets in self.aliases.items()}
         object.__setattr__(self, "versions", ordered)
         object.__setattr__(self, "aliases", MappingProxyType(frozen))
         object.__setattr__(self, "_index", MappingProxyType({(v.name, v.version): v for v in ordered}))
         object.__setattr__(self, "_in_force", {})
         for reference in self._references():
-            with suppress(ModelNotFound, NoActiveModel, VersionNotInForce):
+            with suppress(ModelNotFound, NoActiveModel, VersionNotInForce, VersionLoading, VersionUnusable):
                 self._in_force[reference] = self.resolve(reference)
 
     def names(self) -> tuple[str, ...]:
@@ -85,7 +87,7 @@ class ActiveModels:
 
         Raises ModelNotFound for an unknown name, version or alias; NoActiveModel where a bare name has no production
         alias or no version of any model is in force; VersionNotInForce, naming the state, for any other version that
-        may not answer.
+        may not answer; VersionLoading and VersionUnusable for one that may and cannot.
         """
         found = self._in_force.get(reference)
         if found is not None:
@@ -100,6 +102,8 @@ class ActiveModels:
                 f"The version is {version.state}; only an approved version answers.",
                 "Name an approved version, or the model alone for the version in production.",
             )
+        if version.scorer is None:
+            raise _not_loaded(version)
         return version
 
     def _references(self) -> Iterator[str]:
@@ -113,6 +117,11 @@ class ActiveModels:
         if exact is not None:
             return exact
         aliased = self.aliases.get(name, {}).get(target or PRODUCTION)
+        if aliased is not None and target == SHADOW:
+            raise VersionNotInForce(
+                "A shadow scores beside the version in production and answers nobody.",
+                "Name the model alone for the version in production.",
+            )
         if aliased is not None:
             return self.get(name, aliased)
         if target in {"", PRODUCTION}:
@@ -128,30 +137,18 @@ class ActiveModels:
         # Only what the registry itself holds may be named: the reference is the caller's text.
         known = self.versions_of(name)
         if known:
-            options = ", ".join([*(v.version for v in known), *self.aliases.get(name, {})])
+            aliases = [alias for alias in self.aliases.get(name, {}) if alias != SHADOW]
+            options = ", ".join([*(v.version for v in known), *aliases])
             return ModelNotFound("The model has no such version or alias.", f"Use one of {options}.")
         return ModelNotFound(
             "No such model.", f"Use one of {', '.join(self.names()) or 'none: nothing is registered'}."
         )
 
 
-class ActiveSlot:
-    """Holds the current snapshot. Reading and swapping are single reference operations, so no lock is needed."""
-
-    def __init__(self, models: ActiveModels) -> None:
-        self._models = models
-
-    @property
-    def current(self) -> ActiveModels:
-        """The snapshot in force now; keep it for the whole of one request."""
-        return self._models
-
-    def swap(self, models: ActiveModels) -> ActiveModels:
-        """Puts `models` in force and returns the snapshot before it."""
-        before, self._models = self._models, models
-        return before
-
-
-def _order(version: ModelVersion) -> tuple[str, bool, Any, str]:
-    parsed = find_version(version.version)
-    return (version.name, parsed is not None, parsed if parsed is not None else version.version, version.version)
+def _not_loaded(version: ModelVersion) -> VersionLoading | VersionUnusable:
+    if version.reason is None:
+        return VersionLoading("The version is being loaded.", "Send the request again soon.")
+    return VersionUnusable(
+        f"The version does not pass its self-test on this machine: {version.reason}",
+        "Ask the laboratory to put another version in production, or to restore the environment of this machine.",
+    )

@@ -1,49 +1,72 @@
-"""Read an artifact folder and believe nothing in it until its digest is known.
+"""Take the files of an artifact and believe nothing in them until a digest or a signature says so.
 
 The order is fixed, and each step may assume all before it:
-1. the folder holds plain files only, no links, none but the known names, none too large;
-2. `manifest.json` has the expected digest (where one is expected: a bundled version's is in the bundled index);
-3. the manifest fits its schema and its cross-checks, and its name and version are the folder's;
-4. every listed file is there and has the listed digest, and no other file is there;
-5. the golden vectors give their values through the scorer built from the manifest.
-No step unpickles anything: an estimator file is bytes with a digest, nothing more.
+1. no file is too large, there are not too many, and `manifest.json` is one of them;
+2. the manifest has the expected digest (where one is expected: a registered version's is known);
+3. it fits its schema and its cross-checks, and its name and version are the expected ones;
+4. a signature, if there is one, is by a trusted publisher and over this very manifest; joblib runs code when it is
+   loaded, so such an artifact has to have one;
+5. every listed file is there and has the listed digest, and no other file is there;
+6. a skops file holds nothing but types on the list of this service;
+7. the golden vectors give their values through the scorer of the version.
+Nothing is unpickled in this process: where a version is lowered, its estimator file is bytes with a digest and nothing
+more, and any other estimator is opened in a child process (`estimator_file`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.errors import ArtifactRejected
-from service.registry.build import build_scorer
-from service.registry.golden import GoldenVector, parse_golden, verify_golden
-from service.registry.manifest import MANIFEST_MAX_BYTES, Manifest, parse_manifest
+from service.registry.archive import ARTIFACT, read_folder
+from service.registry.build import proven_scorer
+from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.golden import GoldenVector, parse_golden
+from service.registry.manifest import Manifest, parse_manifest
 from service.registry.manifest_decode import decode_object
 from service.registry.scorer import LinearScorer
+from service.registry.signature import verify_signature
+from service.registry.skops_file import verify_skops
 
 MANIFEST = "manifest.json"
 SIGNATURE = "signature"
-FILE_MAX_BYTES = 64 << 20
-TOTAL_MAX_BYTES = 128 << 20
-MAX_FILES = 16
+
+
+class Expected(NamedTuple):
+    """The version an artifact has to be."""
+
+    name: str
+    version: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An artifact whose bytes are what its manifest says they are. `files` holds all but the manifest."""
+    """An artifact whose bytes are what its manifest says they are.
+
+    `files` holds what the manifest lists; `publisher` is the name of the trusted key that signed, None without a
+    signature.
+    """
 
     name: str
     version: str
     digest: str
     manifest: Manifest
     document: dict[str, Any]
+    raw_manifest: bytes
     files: Mapping[str, bytes]
+    publisher: str | None
+    signature: bytes | None
+
+    def parts(self) -> dict[str, bytes]:
+        """All of its files as they came, manifest and signature too: what `examine` takes."""
+        signature = {} if self.signature is None else {SIGNATURE: self.signature}
+        return {MANIFEST: self.raw_manifest, **self.files, **signature}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +74,7 @@ class Verified:
     """An artifact that also passed its golden self-test: its scorer and its vectors."""
 
     artifact: Artifact
-    scorer: LinearScorer
+    scorer: LinearScorer | EstimatorScorer
     golden: tuple[GoldenVector, ...]
 
 
@@ -60,81 +83,94 @@ def sha256(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def read_artifact(folder: Path, *, expected_digest: str | None) -> Artifact:
-    """Steps 1 to 4 for `folder`, which is `<name>/<version>`. Raises ArtifactRejected at the first step that fails."""
-    files = _read_files(folder)
-    raw = files.pop(MANIFEST, None)
+def examine(files: Mapping[str, bytes], *, trusted: Sequence[str], expected: Expected | None = None) -> Artifact:
+    """Steps 1 to 6. `trusted` are the verifier keys of publishers. Raises ArtifactRejected at the first that fails.
+
+    The codes of its problems: `too_many_files`, `too_large`, `missing_file`, `digest_mismatch`, `another_version`,
+    `unsigned_joblib`, `unlisted_file`, and those of the manifest, of `verify_signature` and of `verify_skops`.
+    """
+    ARTIFACT.verify([len(data) for data in files.values()])
+    raw = files.get(MANIFEST)
     if raw is None:
-        raise ArtifactRejected("manifest.json is missing.")
+        raise _missing("manifest.json is missing.")
     digest = sha256(raw)
-    if expected_digest is not None and digest != expected_digest:
-        raise ArtifactRejected("The manifest does not have the digest that was released.")
+    if expected is not None and digest != expected.digest:
+        raise _other_digest("The manifest does not have the digest that is on record for the version.")
     manifest = parse_manifest(raw)
-    # A path may be relative, even ".", and then does not hold the names of its folders.
-    place = folder.resolve()
-    if (place.parent.name, place.name) != (manifest.name, manifest.version):
-        raise ArtifactRejected("The manifest's name and version are not the folder's.")
-    _verify_files(manifest, files)
+    if expected is not None and (manifest.name, manifest.version) != (expected.name, expected.version):
+        raise _another_version("The manifest's name and version are not the expected ones.")
+    signature = files.get(SIGNATURE)
+    publisher = _verify_publisher(manifest, digest, signature, trusted)
+    listed = {name: data for name, data in files.items() if name not in {MANIFEST, SIGNATURE}}
+    _verify_files(manifest, listed)
+    if manifest.estimator.format == "skops":
+        verify_skops(listed[manifest.estimator.file])
     return Artifact(
         name=manifest.name,
         version=manifest.version,
         digest=digest,
         manifest=manifest,
         document=decode_object(raw, what=MANIFEST),
-        files=MappingProxyType(files),
+        raw_manifest=raw,
+        files=MappingProxyType(listed),
+        publisher=publisher,
+        signature=signature,
     )
 
 
+def read_artifact(folder: Path, *, trusted: Sequence[str], expected: Expected | None = None) -> Artifact:
+    """As `examine`, for `folder`, which has to be `<name>/<version>` (`another_version`)."""
+    artifact = examine(read_folder(folder), trusted=trusted, expected=expected)
+    require_place(folder, artifact)
+    return artifact
+
+
+def require_place(folder: Path, artifact: Artifact) -> None:
+    """Raises ArtifactRejected (`another_version`) where `folder` is not `<name>/<version>` of the artifact."""
+    # A path may be relative, even ".", and then does not hold the names of its folders.
+    place = folder.resolve()
+    if (place.parent.name, place.name) != (artifact.name, artifact.version):
+        raise _another_version("The manifest's name and version are not the folder's.")
+
+
 def verify_artifact(artifact: Artifact) -> Verified:
-    """Step 5. Raises ArtifactRejected where this release cannot serve the version or a golden vector fails."""
+    """Step 7. Raises ArtifactRejected where this release cannot serve the version or a golden vector fails."""
     vectors = parse_golden(artifact.files["golden.json"], artifact.manifest)
-    scorer = build_scorer(artifact.manifest)
-    verify_golden(artifact.manifest, vectors, scorer)
+    scorer = proven_scorer(artifact.manifest, artifact.parts(), vectors)
     return Verified(artifact=artifact, scorer=scorer, golden=vectors)
 
 
+def _verify_publisher(manifest: Manifest, digest: str, signature: bytes | None, trusted: Sequence[str]) -> str | None:
+    if signature is not None:
+        return verify_signature(signature, name=manifest.name, version=manifest.version, digest=digest, trusted=trusted)
+    if manifest.estimator.format == "joblib":
+        raise ArtifactRejected.because(
+            "unsigned_joblib",
+            "A joblib file runs code when it is loaded, and no publisher signed this one.",
+            "Have the artifact signed by a trusted publisher, or send the estimator as skops.",
+        )
+    return None
+
+
 def _verify_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    present = set(files) - {SIGNATURE}
     listed = set(manifest.files)
-    if present != listed:
-        fault = "a listed file is missing" if listed - present else "a file is not listed in the manifest"
-        raise ArtifactRejected(fault)
+    if listed - set(files):
+        raise _missing("A listed file is missing.")
+    if set(files) - listed:
+        message = "A file is not listed in the manifest."
+        raise ArtifactRejected.because("unlisted_file", message, "Remove every file the manifest does not list.")
     wrong = sorted(name for name in listed if sha256(files[name]) != manifest.files[name])
     if wrong:
-        raise ArtifactRejected(f"{', '.join(wrong)} does not have the digest in the manifest.")
+        raise _other_digest(f"{', '.join(wrong)} does not have the digest in the manifest.")
 
 
-def _read_files(folder: Path) -> dict[str, bytes]:
-    try:
-        if folder.is_symlink() or folder.parent.is_symlink():
-            raise ArtifactRejected("The folder is a link.")
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-        _verify_entries(entries)
-        return {entry.name: _read_plain(folder / entry.name) for entry in entries}
-    except OSError as error:
-        raise ArtifactRejected(f"A file could not be read ({error.strerror}).") from None
+def _missing(message: str) -> ArtifactRejected:
+    return ArtifactRejected.because("missing_file", message, "Send the artifact complete.")
 
 
-def _verify_entries(entries: list[os.DirEntry[str]]) -> None:
-    if not all(entry.is_file(follow_symlinks=False) for entry in entries):
-        raise ArtifactRejected("The folder holds something that is not a plain file.")
-    if len(entries) > MAX_FILES:
-        raise ArtifactRejected(f"The folder holds more than {MAX_FILES} files.")
-    sizes = {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
-    if sizes.get(MANIFEST, 0) > MANIFEST_MAX_BYTES:
-        raise ArtifactRejected("manifest.json is larger than 1 MiB.")
-    if max(sizes.values(), default=0) > FILE_MAX_BYTES or sum(sizes.values()) > TOTAL_MAX_BYTES:
-        raise ArtifactRejected("A file is larger than 64 MiB, or all together than 128 MiB.")
+def _other_digest(message: str) -> ArtifactRejected:
+    return ArtifactRejected.because("digest_mismatch", message, "Take the artifact from its publisher again.")
 
 
-def _read_plain(path: Path) -> bytes:
-    # Between the look and the open the name may have become a link or a pipe: the open file is what counts.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ArtifactRejected("The folder holds something that is not a plain file.")
-        data = file.read(FILE_MAX_BYTES + 1)
-    if len(data) > FILE_MAX_BYTES:
-        raise ArtifactRejected("A file is larger than 64 MiB.")
-    return data
+def _another_version(message: str) -> ArtifactRejected:
+    return ArtifactRejected.because("another_version", message, "Put the artifact where its name and version belong.")

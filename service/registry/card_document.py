@@ -1,18 +1,20 @@
-"""A model card as a plain document: headed sections of paragraphs, lists and tables, made from the manifest alone.
+"""A model card as a page: headed sections of paragraphs, lists and tables, made from the manifest and its signatures.
 
 The order is a reader's: what it is for, how good it is and on whom, and when not to use it stand first; the numbers
-follow. What the manifest does not have is shown as "not available", never left out.
+follow. What the manifest does not have is shown as "not available", never left out. Who signed stands with when, as
+what and why (21 CFR 11.50).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from service.domain.score import display
+from service.domain.signature import Signature, is_approved
 from service.registry import card_tables as tables
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import NOT_AVAILABLE
+from service.registry.page import Page, Section, Table
 
 STATUS = {
     "research_use_only": "RESEARCH USE ONLY. Not for use in diagnostic procedures.",
@@ -21,38 +23,26 @@ STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table; every cell is text."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+NO_APPROVAL = "No approval is on record."
+NO_PUBLISHER = "No signature of a publisher is on record."
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section; `strong` paragraphs are set in bold."""
+def card_document(
+    manifest: Manifest, digest: str, signatures: Sequence[Signature] = (), publisher: str | None = None
+) -> Page:
+    """The card of `manifest`, whose bytes have `digest`; `publisher` is the name of the key that signed the artifact.
 
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    items: tuple[str, ...] = ()
-    table: Table | None = None
-    strong: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CardDocument:
-    """A whole card."""
-
-    title: str
-    sections: tuple[Section, ...]
-
-
-def card_document(manifest: Manifest, digest: str) -> CardDocument:
-    """The card of `manifest`, whose bytes have `digest`."""
-    return CardDocument(
+    `signatures` are shown in the order given, which is that of the version's life.
+    """
+    return Page(
         title=f"{manifest.title}: {manifest.name} {manifest.version}",
-        sections=(*_opening(manifest), *_numbers(manifest), *_background(manifest), _identity(manifest, digest)),
+        sections=(
+            *_opening(manifest),
+            _signatures(signatures),
+            *_numbers(manifest),
+            *_background(manifest),
+            _identity(manifest, digest, publisher),
+        ),
     )
 
 
@@ -79,6 +69,7 @@ def _numbers(manifest: Manifest) -> Iterable[Section]:
     yield Section("Panel", table=_table(tables.panel(manifest)))
     yield Section("Covariates", table=_table(tables.covariates(manifest)))
     yield Section("Intended use", table=_table(tables.intended_use(manifest)))
+    yield Section("Normalisation", table=_table(tables.normalisation(manifest)))
     yield Section("Model", tables.equation(manifest), table=_table(tables.coefficients(manifest)))
     about = f"{output.kind} of: {output.event}; time horizon: {output.time_horizon}; link: {output.link}."
     yield Section("Answer", (about,), table=_table(tables.categories(manifest)))
@@ -98,8 +89,18 @@ def _background(manifest: Manifest) -> Iterable[Section]:
     yield Section("Contacts", items=tuple(f"{c.role}: {c.name} ({c.address})" for c in manifest.contacts))
 
 
-def _identity(manifest: Manifest, digest: str) -> Section:
-    rows = [("Model", f"{manifest.name}@{manifest.version}"), ("Manifest digest", digest)]
+def _signatures(signatures: Sequence[Signature]) -> Section:
+    paragraphs = () if is_approved(signatures) else (NO_APPROVAL,)
+    table = Table(*tables.signatures(signatures)) if signatures else None
+    return Section("Signatures", paragraphs, table=table)
+
+
+def _identity(manifest: Manifest, digest: str, publisher: str | None) -> Section:
+    rows = [
+        ("Model", f"{manifest.name}@{manifest.version}"),
+        ("Manifest digest", digest),
+        ("Publisher", publisher or NO_PUBLISHER),
+    ]
     rows += [(name, file_digest) for name, file_digest in manifest.files.items()]
     return Section("Identity", table=_table((("What", "Value"), rows)))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from service.domain.quality import GATES
 from service.domain.score import display
+from service.domain.signature import Signature
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import NOT_AVAILABLE, Interval
 from service.registry.manifest_estimator import Equation
@@ -75,6 +76,26 @@ def intended_use(manifest: Manifest) -> Content:
     return ("Criterion", "Accepted"), rows
 
 
+def normalisation(manifest: Manifest) -> Content:
+    """The locked steps between a submitted value and its term, in the order they are taken."""
+    rows = []
+    for index, step in enumerate(manifest.normalisation, start=1):
+        facts = step.model_dump(exclude={"step"}).items()
+        said = "; ".join(f"{name}: {_list(value) if isinstance(value, tuple) else value}" for name, value in facts)
+        rows.append((str(index), step.step, said))
+    return ("Step", "Kind", "Of what, with which numbers"), rows or [("none", "Values are used as submitted", "")]
+
+
+def _list(values: Sequence[str]) -> str:
+    return ", ".join(values)
+
+
+def signatures(signed: Sequence[Signature]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Who took the version where, when, as what and why."""
+    head = ("Taken to", "Printed name", "Person", "Meaning", "Reason", "Date and time")
+    return head, tuple((s.kind, s.printed_name, s.person_id, s.meaning, s.reason, s.at) for s in signed)
+
+
 def equation(manifest: Manifest) -> tuple[str, ...]:
     """How the number is made, in sentences."""
     estimator = manifest.estimator
@@ -101,7 +122,7 @@ def coefficients(manifest: Manifest) -> Content:
     if linear is None:
         return head, []
     names = {a.analyte: a.name for a in manifest.analytes} | {c.name: c.title for c in manifest.covariates}
-    rows = [(term.input, names[term.input], number(term.coefficient)) for term in linear.terms]
+    rows = [(term.input, names.get(term.input, ""), number(term.coefficient)) for term in linear.terms]
     return head, [("intercept", "", number(linear.intercept)), *rows]
 
 

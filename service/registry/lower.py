@@ -2,8 +2,9 @@
 
 A lowered model is served by numpy alone, so the coefficients must say exactly what `predict_proba` says. Lowering
 follows the decision function through the steps as one affine map, `prove` then compares the two on real rows, and
-anything that is not one of the known linear parts is refused by its type's name. scikit-learn is imported only here,
-inside the functions: a serving process never calls them.
+anything that is not one of the known linear parts is refused by its type's name. A single sigmoid is folded into the
+map; any other calibration of one linear part stays a step of its own. scikit-learn is imported only here, inside the
+functions: a serving process never calls them.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from service.errors import ArtifactRejected
+from service.registry.calibration import FOLD_AVERAGED, ISOTONIC, CalibrationStep, Isotonic, Sigmoid
 from service.registry.scorer import LinearScorer
 from service.registry.transforms import Floats
 
 TOLERANCE = 1e-12
-"""Largest difference from `predict_proba` a lowered model may show, on the probability scale."""
+"""Largest difference from `predict_proba` a lowered model may show, on the probability scale; and before a calibration
+step, on the scale of the decision function."""
 
 
 class NotLowerable(ArtifactRejected):
@@ -32,7 +35,8 @@ class NotLowerable(ArtifactRejected):
 
 @dataclass(frozen=True, slots=True)
 class LoweredModel:
-    """`intercept` + inputs times `coefficients` (k,) is the logit of the positive class.
+    """`intercept` + inputs times `coefficients` (k,) is the logit of the positive class, or what `calibration` makes a
+    probability of.
 
     `imputed` (k,) are the values an imputer inside the pipeline would put in for a missing input, on the scale of the
     inputs; None without an imputer. They belong in the panel's rules: a scorer never sees a missing value.
@@ -41,6 +45,16 @@ class LoweredModel:
     coefficients: tuple[float, ...]
     intercept: float
     imputed: tuple[float, ...] | None = None
+    calibration: CalibrationStep | None = None
+
+    @property
+    def link(self) -> str:
+        """The link that goes with it: a calibration step acts on the decision function itself."""
+        return "logit" if self.calibration is None else "identity"
+
+    def scorer(self) -> LinearScorer:
+        """The scorer that answers for it, over inputs that need no normalisation."""
+        return LinearScorer(self.coefficients, intercept=self.intercept, link=self.link, calibration=self.calibration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +83,19 @@ def lower(estimator: Any, *, width: int) -> LoweredModel:
 def prove(estimator: Any, lowered: LoweredModel, rows: Floats) -> LoweringProof:
     """Compares `lowered` with `estimator.predict_proba` on `rows` (n, k).
 
+    An isotonic curve may be so steep that the last bit of its argument shows in the value. The two arguments differ by
+    rounding, so what is compared there is the probability with all values the curve has within `TOLERANCE` of ours.
     Raises ArtifactRejected where any probability differs by more than `TOLERANCE`, or where `rows` is empty.
     """
     if not len(rows):
         raise ArtifactRejected("A proof needs at least one row.")
-    scorer = LinearScorer(lowered.coefficients, intercept=lowered.intercept, link="logit")
-    differences = np.abs(scorer.score(rows).value - estimator.predict_proba(rows)[:, 1])
-    largest = float(differences.max())
+    scored = lowered.scorer().score(rows)
+    low = high = scored.value
+    if lowered.calibration is not None and scored.raw is not None:
+        low, high = lowered.calibration.bounds(scored.raw, TOLERANCE)
+    theirs = estimator.predict_proba(rows)[:, 1]
+    # Written so that a NaN stays one: it is not within the tolerance.
+    largest = float(np.maximum(np.maximum(low - theirs, theirs - high), 0.0).max())
     if not largest <= TOLERANCE:
         raise ArtifactRejected("The lowered coefficients do not give the estimator's probabilities.")
     return LoweringProof(len(rows), largest, library_versions())
@@ -150,13 +170,42 @@ def _logistic(estimator: Any, before: _Affine) -> LoweredModel:
 
 def _calibrated(estimator: Any, before: _Affine) -> LoweredModel:
     folds = estimator.calibrated_classifiers_
-    if len(folds) != 1 or estimator.method != "sigmoid":
+    # Each fold may hold a copy of the same linear part; other parts have no terms in common.
+    parts = {_decision(_thawed(fold.estimator), before) for fold in folds}
+    if len(parts) != 1:
         raise _refused(estimator)
-    inner = _lower(_thawed(folds[0].estimator), before)
-    (sigmoid,) = folds[0].calibrators
-    # The sigmoid is 1 / (1 + exp(a * f + b)) of the decision function f, so its logit is -(a * f + b).
-    weights = tuple(-sigmoid.a_ * w for w in inner.coefficients)
-    return replace(inner, coefficients=weights, intercept=-(sigmoid.a_ * inner.intercept + sigmoid.b_))
+    (inner,) = parts
+    curves = tuple(_curve(estimator, fold.calibrators) for fold in folds)
+    if len(curves) > 1:
+        return replace(inner, calibration=CalibrationStep(FOLD_AVERAGED, curves))
+    (curve,) = curves
+    if isinstance(curve, Isotonic):
+        return replace(inner, calibration=CalibrationStep(ISOTONIC, curves))
+    weights = tuple(curve.slope * w for w in inner.coefficients)
+    return replace(inner, coefficients=weights, intercept=curve.slope * inner.intercept + curve.intercept)
+
+
+def _curve(estimator: Any, calibrators: Sequence[Any]) -> Isotonic | Sigmoid:
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415
+
+    (calibrator,) = calibrators
+    if type(calibrator) is IsotonicRegression:
+        x = np.asarray(calibrator.X_thresholds_, dtype=np.float64)
+        y = np.asarray(calibrator.y_thresholds_, dtype=np.float64)
+        if calibrator.out_of_bounds != "clip" or not (np.diff(x) > 0).all():
+            raise _refused(calibrator)
+        return Isotonic(tuple(x.tolist()), tuple(y.tolist()))
+    if estimator.method == "sigmoid":
+        # scikit-learn's is 1 / (1 + exp(a * f + b)) of the decision function f.
+        return Sigmoid(-float(calibrator.a_), -float(calibrator.b_))
+    raise _refused(estimator)
+
+
+def _decision(estimator: Any, before: _Affine) -> LoweredModel:
+    # What has no decision function, such as one that is calibrated itself, is calibrated on its probabilities.
+    if not hasattr(estimator, "decision_function"):
+        raise _refused(estimator)
+    return _lower(estimator, before)
 
 
 def _thawed(estimator: Any) -> Any:
@@ -168,5 +217,5 @@ def _thawed(estimator: Any) -> Any:
 def _refused(part: Any) -> NotLowerable:
     return NotLowerable(
         f"{type(part).__name__}, as it is set, cannot be lowered to coefficients.",
-        "Build it from StandardScaler, SimpleImputer, LogisticRegression and one sigmoid CalibratedClassifierCV.",
+        "Build it from StandardScaler, SimpleImputer and LogisticRegression, calibrated, if at all, over all folds.",
     )

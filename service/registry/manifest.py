@@ -22,7 +22,7 @@ MANIFEST_MAX_BYTES = 1 << 20
 def parse_manifest(raw: bytes) -> Manifest:
     """The manifest in `raw`. Raises ArtifactRejected with every problem of the schema or, once it fits, of meaning."""
     if len(raw) > MANIFEST_MAX_BYTES:
-        raise ArtifactRejected("manifest.json is larger than 1 MiB.", "Shorten its texts.")
+        raise ArtifactRejected.because("too_large", "manifest.json is larger than 1 MiB.", "Shorten its texts.")
     document = decode_object(raw, what="manifest.json")
     try:
         manifest = Manifest.model_validate_json(raw)

@@ -1,7 +1,7 @@
 """What a manifest must satisfy beyond its schema: names, order, ranges, units, categories and files.
 
 Each check yields problems and none stops the others. The checks on terms and output are in `manifest_terms.py`,
-those on quality gates in `manifest_gates.py`.
+those on calibration in `manifest_calibration.py`, those on quality gates in `manifest_gates.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from service.domain.fields import ANTICOAGULANTS
 from service.domain.units import parse_unit
 from service.errors import Problem
 from service.registry.manifest_base import NOT_AVAILABLE, Interval
+from service.registry.manifest_calibration import check_calibration
 from service.registry.manifest_estimator import Fitted
 from service.registry.manifest_gates import check_gates
 from service.registry.manifest_panel import AnalyteSpec
@@ -40,6 +41,7 @@ def check(manifest: Manifest) -> tuple[Problem, ...]:
         _dates(manifest),
         _intervals(manifest),
         check_terms(manifest),
+        check_calibration(manifest),
         check_category(manifest),
     )
     return tuple(chain.from_iterable(checks))

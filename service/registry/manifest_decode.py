@@ -19,16 +19,20 @@ def decode_object(raw: bytes, *, what: str) -> dict[str, Any]:
     try:
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise ArtifactRejected(f"{what} is not UTF-8.", _REMEDY) from None
+        raise _malformed(f"{what} is not UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise ArtifactRejected(f"{what} is not JSON (line {error.lineno}, column {error.colno}).", _REMEDY) from None
+        raise _malformed(f"{what} is not JSON (line {error.lineno}, column {error.colno}).") from None
     except RecursionError:
-        raise ArtifactRejected(f"{what} is nested too deeply.", _REMEDY) from None
+        raise _malformed(f"{what} is nested too deeply.") from None
     except ValueError as error:
-        raise ArtifactRejected(f"{what} {_reason(error)}.", _REMEDY) from None
+        raise _malformed(f"{what} {_reason(error)}.") from None
     if not isinstance(document, dict):
-        raise ArtifactRejected(f"{what} does not hold a JSON object.", _REMEDY)
+        raise _malformed(f"{what} does not hold a JSON object.")
     return document
+
+
+def _malformed(message: str) -> ArtifactRejected:
+    return ArtifactRejected.because("malformed_json", message, _REMEDY)
 
 
 class _AmbiguousError(ValueError):

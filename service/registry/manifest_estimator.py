@@ -98,7 +98,10 @@ class Term(Group):
 
 
 class Proof(Group):
-    """Evidence that the lowered coefficients give what the estimator's own `predict_proba` gives."""
+    """Evidence that the lowered coefficients give what the estimator's own `predict_proba` gives.
+
+    Before a calibration step a difference counts as far as rounding of the step's argument does not explain it.
+    """
 
     rows: Annotated[int, Field(ge=1)]
     max_abs_difference: Annotated[float, Field(ge=0, le=1e-12)]
@@ -113,11 +116,19 @@ class Lowered(Group):
     proof: Proof
 
 
+Parameters = float | tuple[float | tuple[float, ...], ...]
+
+
 class Calibration(Group):
-    """How raw scores become probabilities. `sigmoid_folded` is already inside the lowered coefficients."""
+    """How raw scores become probabilities. `sigmoid_folded` is already inside the lowered coefficients.
+
+    `isotonic` takes the points of its curve, `x` and `y`. `fold_averaged` takes one curve a fold: lists of `x` and of
+    `y`, or `slope` and `intercept` of sigmoids. Both act on the linear score itself, scikit-learn's decision function,
+    so they go with the link `identity`.
+    """
 
     method: Literal["none", "sigmoid_folded", "isotonic", "fold_averaged"]
-    parameters: dict[Text, float | tuple[float, ...]]
+    parameters: dict[Text, Parameters]
 
 
 class Fitted(Group):

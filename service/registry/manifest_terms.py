@@ -1,4 +1,7 @@
-"""Cross-checks on how the number is made: terms, calibration, covariance, categories and their cut-points."""
+"""Cross-checks on how the number is made: terms, covariance, categories and their cut-points.
+
+Those on calibration are in `manifest_calibration.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,17 @@ from collections.abc import Iterable, Iterator
 
 from service.domain.score import Category, find_category
 from service.errors import Problem
+from service.registry.calibration import STEPS
 from service.registry.manifest_estimator import Equation, Fitted, Log2, MinMax, Step, Term, Zone
 from service.registry.manifest_schema import Manifest
 
 
 def check_terms(manifest: Manifest) -> Iterator[Problem]:
-    """Problems of the estimator: order of the terms, shape of the covariance, classes, calibration, steps."""
+    """Problems of the estimator: order of the terms, shape of the covariance, classes, steps."""
     estimator = manifest.estimator
     width = len(manifest.codes)
     if isinstance(estimator, Equation):
         yield from _order("/estimator/terms", estimator.terms, manifest)
-        if estimator.calibration.method != "none":
-            yield Problem("/estimator/calibration", "calibration", "An equation is not recalibrated.", "Use none.")
     else:
         yield from _fitted(estimator, manifest)
     covariance = estimator.coefficient_covariance
@@ -39,13 +41,8 @@ def _fitted(estimator: Fitted, manifest: Manifest) -> Iterator[Problem]:
         yield Problem("/estimator/positive_class", "classes", "Not the second class.", "Name the second class.")
     if len(set(estimator.classes)) != len(estimator.classes):
         yield Problem("/estimator/classes", "classes", "The classes are not different.", "Name each once.")
-    lowered = estimator.lowered
-    if lowered is not None:
-        yield from _order("/estimator/lowered/terms", lowered.terms, manifest)
-    if lowered is None and estimator.calibration.method == "sigmoid_folded":
-        yield Problem(
-            "/estimator/calibration/method", "calibration", "Nothing is lowered to fold it into.", "Correct it."
-        )
+    if estimator.lowered is not None:
+        yield from _order("/estimator/lowered/terms", estimator.lowered.terms, manifest)
 
 
 def _order(pointer: str, terms: tuple[Term, ...], manifest: Manifest) -> Iterator[Problem]:
@@ -85,7 +82,8 @@ def check_category(manifest: Manifest) -> Iterator[Problem]:
     """Problems of the output: kind and link, dead or missing categories, cut-points without provenance."""
     output = manifest.output
     categories = manifest.categories()
-    if output.kind == "probability" and output.link != "logit":
+    bounded = output.link == "logit" or manifest.estimator.calibration.method in STEPS
+    if output.kind == "probability" and not bounded:
         yield Problem("/output/link", "link", "A probability needs the logit link.", "Correct the link.")
     if output.kind == "probability" and _intercept(manifest) is None:
         yield Problem("/output/kind", "kind", "Without an intercept the number is an index.", "Use index.")
@@ -94,7 +92,7 @@ def check_category(manifest: Manifest) -> Iterator[Problem]:
     if known != used or len(output.cut_points) != len(known):
         yield Problem("/output/cut_points", "provenance", "Cut-points and provenance do not match.", "One entry each.")
     if categories:
-        yield from _coverage(categories, bounded=output.link == "logit")
+        yield from _coverage(categories, bounded=bounded)
     yield from _zone(manifest, used)
 
 

@@ -14,10 +14,12 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from service.registry.calibration import CalibrationStep
+from service.registry.sigmoid import sigmoid, sigmoid_of_one
 from service.registry.transforms import Floats, Transform, identity
 
 BLOCK = 8192
@@ -26,9 +28,9 @@ NOT_FINITE = "a score is not finite: the inputs are outside what the manifest wa
 
 @dataclass(frozen=True, slots=True)
 class ScoredRows:
-    """Scores of n rows: `value` (n,) in [0, 1] for the logit link; `raw` (n,) before a calibration step, else None;
-    `used` (n, k) the inputs after normalisation; `terms` (n, k) on the link's scale, None where not additive;
-    `baseline` the constant the terms are added to."""
+    """Scores of n rows: `value` (n,), in [0, 1] for the logit link and after a calibration step; `raw` (n,) what went
+    into such a step, None without one; `used` (n, k) the inputs after normalisation; `terms` (n, k) on the scale of the
+    link, None where not additive; `baseline` the constant the terms are added to."""
 
     value: Floats
     raw: Floats | None
@@ -59,20 +61,11 @@ class Scorer(Protocol):
         ...
 
 
-def sigmoid(z: Floats) -> Floats:
-    """1 / (1 + exp(-z)) elementwise, without overflow for any finite z."""
-    small = np.exp(-np.abs(z))
-    return np.asarray(np.where(z >= 0, 1.0, small) / (1.0 + small), dtype=np.float64)
-
-
-def sigmoid_of_one(z: float) -> float:
-    """`sigmoid` of one number."""
-    small = float(np.exp(-abs(z)))
-    return (1.0 if z >= 0 else small) / (1.0 + small)
-
-
 class LinearScorer:
-    """A linear model on the link's scale: baseline + sum of coefficient times normalised value."""
+    """A linear model on the link's scale: baseline + sum of coefficient times normalised value.
+
+    `calibration` is a step after the inverse link; what goes into it is the answer's `raw`.
+    """
 
     def __init__(
         self,
@@ -81,6 +74,7 @@ class LinearScorer:
         intercept: float | None,
         link: str,
         transforms: Sequence[Transform] | None = None,
+        calibration: CalibrationStep | None = None,
     ) -> None:
         if link not in {"logit", "identity"}:
             raise ValueError("link is neither logit nor identity")
@@ -88,6 +82,7 @@ class LinearScorer:
         # Adding 0.0 makes a negative zero positive: SQLite would not give its sign back.
         self.baseline = 0.0 if intercept is None else float(intercept) + 0.0
         self.link = link
+        self._calibration = calibration
         self._transforms = tuple(transforms) if transforms is not None else (identity,) * len(self.coefficients)
         self._changes = any(transform is not identity for transform in self._transforms)
         if len(self._transforms) != len(self.coefficients):
@@ -95,7 +90,7 @@ class LinearScorer:
 
     def score(self, matrix: Floats) -> ScoredRows:
         """As `Scorer.score`; a row gives the same bits alone and among many."""
-        rows = _checked(matrix, len(self.coefficients))
+        rows = checked_matrix(matrix, len(self.coefficients))
         used = np.empty(rows.shape, dtype=np.float64)
         terms = np.empty(rows.shape, dtype=np.float64)
         value = np.empty(len(rows), dtype=np.float64)
@@ -103,7 +98,10 @@ class LinearScorer:
             for start in range(0, len(rows), BLOCK):
                 block = slice(start, start + BLOCK)
                 value[block] = self._score_block(rows[block], used[block], terms[block])
-        return ScoredRows(value=value, raw=None, used=used, terms=terms, baseline=self.baseline)
+        raw = None
+        if self._calibration is not None:
+            raw, value = value, self._calibration.of_many(value)
+        return ScoredRows(value=value, raw=raw, used=used, terms=terms, baseline=self.baseline)
 
     def score_one(self, row: Sequence[float]) -> ScoredRow:
         """As `Scorer.score_one`, bit for bit what `score` gives."""
@@ -119,7 +117,9 @@ class LinearScorer:
         if not math.isfinite(total):  # an input that is not finite shows here as well
             raise ValueError(NOT_FINITE)
         value = sigmoid_of_one(total) if self.link == "logit" else total
-        return ScoredRow(value, None, used, terms, self.baseline)
+        if self._calibration is None:
+            return ScoredRow(value, None, used, terms, self.baseline)
+        return ScoredRow(self._calibration.of_one(value), value, used, terms, self.baseline)
 
     def _score_block(self, rows: Floats, used: Floats, terms: Floats) -> Floats:
         # `used` and `terms` are views of the answer's arrays and are filled here.
@@ -136,41 +136,8 @@ class LinearScorer:
         return sigmoid(total) if self.link == "logit" else total
 
 
-class ProbabilityEstimator(Protocol):
-    """What scikit-learn calls a classifier with probabilities."""
-
-    def predict_proba(self, matrix: Any) -> Any:
-        """Probabilities (n, number of classes)."""
-        ...
-
-
-class EstimatorScorer:
-    """Any classifier with `predict_proba`: the probability of one class, without additive terms.
-
-    Rows may differ in the last bits between one and many, as the estimator's own arithmetic does; within 1e-12.
-    """
-
-    def __init__(self, estimator: ProbabilityEstimator, *, width: int, positive: int) -> None:
-        self._estimator = estimator
-        self._width = width
-        self._positive = positive
-
-    def score(self, matrix: Floats) -> ScoredRows:
-        """As `Scorer.score`, with `terms` None."""
-        rows = np.ascontiguousarray(_checked(matrix, self._width))
-        # scikit-learn refuses an empty table, a batch may end with one.
-        value = np.array(self._estimator.predict_proba(rows)[:, self._positive] if len(rows) else [], dtype=np.float64)
-        if not np.isfinite(value).all():
-            raise ValueError(NOT_FINITE)
-        return ScoredRows(value=value, raw=None, used=rows.copy(), terms=None, baseline=0.0)
-
-    def score_one(self, row: Sequence[float]) -> ScoredRow:
-        """As `Scorer.score_one`, with `terms` None."""
-        scored = self.score(np.array([row], dtype=np.float64))
-        return ScoredRow(float(scored.value[0]), None, tuple(scored.used[0].tolist()), None, scored.baseline)
-
-
-def _checked(matrix: Floats, width: int) -> Floats:
+def checked_matrix(matrix: Floats, width: int) -> Floats:
+    """`matrix` (n, `width`) in float64. Raises ValueError for another shape, type, or a number that is not finite."""
     rows = np.asarray(matrix)
     if rows.dtype != np.float64 or rows.ndim != 2 or rows.shape[1] != width:  # noqa: PLR2004
         raise ValueError(f"a float64 matrix with {width} columns is needed")

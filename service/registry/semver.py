@@ -59,6 +59,12 @@ def find_version(text: str) -> SemVer | None:
     return SemVer(int(match[1]), int(match[2]), int(match[3]), pre, text)
 
 
+def version_order(text: str) -> tuple[bool, SemVer | str, str]:
+    """A key that sorts versions oldest first; what is no version comes first, as text."""
+    parsed = find_version(text)
+    return (parsed is not None, parsed if parsed is not None else text, text)
+
+
 def is_name(text: str) -> bool:
     """Whether `text` may name a model or an alias."""
     return len(text) <= _NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None

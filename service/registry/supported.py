@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from service.errors import ArtifactRejected, Problem
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import NOT_AVAILABLE
-from service.registry.manifest_estimator import DeltaCq, Equation, Ratio
+from service.registry.manifest_estimator import DeltaCq, Ratio
 
 # A Cq falls as the amount rises, and limits are compared upwards: a good Cq would count as below its LoQ. MIQE
 # (doi 10.1373/clinchem.2008.112797) names Ct and Cp as other words for Cq; as annotations all three parse.
@@ -35,15 +35,10 @@ def _unsupported(manifest: Manifest) -> Iterator[Problem]:
     for index, step in enumerate(manifest.normalisation):
         if isinstance(step, DeltaCq | Ratio):
             yield _later(f"/normalisation/{index}", f"normalisation {step.step}")
-    estimator = manifest.estimator
-    if estimator.calibration.method not in {"none", "sigmoid_folded"}:
-        yield _later("/estimator/calibration", f"calibration {estimator.calibration.method}")
-    if estimator.coefficient_covariance != NOT_AVAILABLE:
+    if manifest.estimator.coefficient_covariance != NOT_AVAILABLE:
         yield _later("/estimator/coefficient_covariance", "coefficient_covariance")
     if manifest.reference_distribution != NOT_AVAILABLE:
         yield _later("/reference_distribution", "reference_distribution")
-    if not isinstance(estimator, Equation) and estimator.lowered is None:
-        yield _later("/estimator/lowered", "an estimator that is not lowered")
 
 
 def _later(pointer: str, what: str) -> Problem:

@@ -40,6 +40,16 @@ def column_transforms(codes: Sequence[str], steps: Sequence[Step]) -> tuple[Tran
     return tuple(_compose([_single(step) for step in steps if code in step.inputs]) for code in codes)
 
 
+def transform_matrix(matrix: Floats, transforms: Sequence[Transform]) -> Floats:
+    """A copy of `matrix` (n, k), row after row in memory, with a transform applied to each column; a number that has no
+    value becomes NaN or infinite."""
+    used = np.empty(matrix.shape, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for column, transform in enumerate(transforms):
+            used[:, column] = transform(np.ascontiguousarray(matrix[:, column]))
+    return used
+
+
 def _single(step: Step) -> Transform:
     match step:
         case Log2():

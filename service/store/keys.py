@@ -63,6 +63,12 @@ def list_keys(connection: ReadConnection) -> tuple[KeyRow, ...]:
     return tuple(_row(*row) for row in connection.select(statement))
 
 
+def list_keys_in_force(connection: ReadConnection, person_id: str) -> tuple[str, ...]:
+    """The ids of a person's keys that are not revoked."""
+    statement = select(api_key.c.key_id).where(api_key.c.person_id == person_id, api_key.c.revoked_at.is_(None))
+    return tuple(connection.select(statement.order_by(api_key.c.key_id)).scalars())
+
+
 def revoke_key(connection: WriteConnection, key_id: str, at: datetime) -> bool:
     """Revoke a key; False where it does not exist or was revoked before, which changes nothing."""
     statement = (

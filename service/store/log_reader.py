@@ -17,7 +17,7 @@ from service.audit.scan import HeadRow, Row
 
 from .engine import Database, ReadConnection
 from .scores import COLUMNS
-from .tables import api_key
+from .tables import api_key, person
 
 FETCHED_AT_ONCE = 4096
 """Rows of one round trip to PostgreSQL."""
@@ -33,6 +33,11 @@ _RETRACTIONS = """SELECT r.log_id, r.seq, r.score_id, p.log_id, p.seq
 _UNPLACED = """SELECT s.score_id FROM score s LEFT JOIN score_log l ON l.score_id = s.score_id
  WHERE l.score_id IS NULL ORDER BY s.score_id"""
 _KEYS = f"SELECT {', '.join(column.name for column in api_key.columns)} FROM api_key ORDER BY key_id"  # noqa: S608
+_PERSONS = f"SELECT {', '.join(column.name for column in person.columns)} FROM person ORDER BY person_id"  # noqa: S608
+
+_TRANSITIONS = (
+    "SELECT log_id, seq, transition_id, name, version, statement, salt FROM model_transition ORDER BY log_id, seq"
+)
 
 
 class SqlLogReader:
@@ -89,6 +94,26 @@ class SqlLogReader:
     def keys(self) -> Iterator[tuple[Any, ...]]:
         """Every API key, column by column."""
         return self._rows(_KEYS)
+
+    def transitions(self) -> Iterator[tuple[Any, ...]]:
+        """Every row of `model_transition` by place: log_id, seq, transition_id, name, version, statement, salt."""
+        return self._rows(_TRANSITIONS)
+
+    def versions(self) -> Iterator[tuple[Any, ...]]:
+        """Every registered version: name, version, digest, signature_digest, state."""
+        return self._rows("SELECT name, version, digest, signature_digest, state FROM model_version")
+
+    def aliases(self) -> Iterator[tuple[Any, ...]]:
+        """Every alias: name, alias, version."""
+        return self._rows("SELECT name, alias, version FROM model_alias")
+
+    def parts(self) -> Iterator[tuple[Any, ...]]:
+        """Every part of a file of an artifact by place: digest, part, content."""
+        return self._rows("SELECT digest, part, content FROM artifact_part ORDER BY digest, part")
+
+    def persons(self) -> Iterator[tuple[Any, ...]]:
+        """Every person, column by column."""
+        return self._rows(_PERSONS)
 
     def _range(
         self, statement: str, column: str, log_id: int, start: int | None, stop: int | None

@@ -57,6 +57,18 @@ def require_current(database: Database) -> None:
         )
 
 
+@contextmanager
+def open_current(url: str) -> Iterator[Database]:
+    """The database at a URL as it is, neither made nor migrated, closed when the block ends. Raises
+    `StorageUnavailable` or `SchemaOutdated`."""
+    database = Database(url, create=False)
+    try:
+        require_current(database)
+        yield database
+    finally:
+        database.close()
+
+
 def upgrade(database: Database, folder: Path) -> None:
     """Bring the schema to `HEAD` with the migrations in `folder`; does nothing where it is there already."""
     from alembic import command  # noqa: PLC0415 - slow to import, and a server that is up to date needs none of it

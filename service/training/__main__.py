@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         tb.add_argument(f"--{name}", type=_count, default=getattr(defaults, name), help="default %(default)s")
     pgd = models.add_parser("pgd-klkb1-inotrope", help="write out the published equation")
     for model in (tb, pgd):
-        model.add_argument("--out", type=Path, required=True, help="folder of all artifacts; its index is updated")
+        model.add_argument("--out", type=Path, required=True, help="folder of all artifacts")
         model.add_argument("--date", type=date.fromisoformat, default=date.today(), help="default: today")  # noqa: DTZ011
     return parser
 
@@ -68,6 +68,7 @@ def _refuse(error: ServiceError) -> None:
 def _report(out: Path, built: Verified) -> None:
     artifact = built.artifact
     _say(f"verified {len(built.golden)} golden vectors; manifest {artifact.digest}")
+    _say("to have it trusted: exoscore model sign PATH --key FILE --name NAME")
     sys.stdout.write(f"{out / artifact.name / artifact.version}\n")
 
 

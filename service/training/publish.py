@@ -1,4 +1,4 @@
-"""Write an artifact folder and its entry in the index, and read it back as a server would before it counts."""
+"""Write an artifact folder, not signed, and read it back as a server would once it is."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import ArtifactRejected
-from service.registry.artifact import MANIFEST, Verified, read_artifact, sha256, verify_artifact
-from service.registry.bundled import INDEX, read_index
+from service.registry.artifact import MANIFEST, SIGNATURE, Verified, sha256, verify_artifact
 from service.registry.manifest_base import NOT_AVAILABLE
+from service.registry.signing import examine_unsigned
 
 
 def to_bytes(document: Mapping[str, Any]) -> bytes:
@@ -41,25 +41,25 @@ def panel_analyte(accession: str, name: str, kind: str, unit: str, bounds: tuple
 
 
 def publish(out: Path, document: Mapping[str, Any], files: Mapping[str, bytes]) -> Verified:
-    """Writes `files` and the manifest `document` (whose `files` is filled in here) under `out`, verified and indexed.
+    """Writes `files` and the manifest `document` (whose `files` is filled in here) to `out`/name/version, and verifies.
 
-    Raises ArtifactRejected, and leaves the index alone, where the folder does not read back as a servable artifact.
+    A signature that lies there stays only where the manifest is the one it was made for. Raises ArtifactRejected where
+    the folder does not read back as a servable artifact.
     """
     listed = {name: sha256(data) for name, data in sorted(files.items())}
     manifest = to_bytes({**document, "files": listed})
-    name, version = str(document["name"]), str(document["version"])
-    folder = out / name / version
+    folder = out / str(document["name"]) / str(document["version"])
     folder.mkdir(parents=True, exist_ok=True)
+    _drop_other_signature(folder, manifest)
     for file_name, data in {**files, MANIFEST: manifest}.items():
         _replace(folder / file_name, data)
-    verified = verify_artifact(read_artifact(folder, expected_digest=sha256(manifest)))
-    _index(out, f"{name}@{version}", verified.artifact.digest)
-    return verified
+    return verify_artifact(examine_unsigned(folder))
 
 
-def _index(out: Path, key: str, digest: str) -> None:
-    index = dict(read_index(out)) if (out / INDEX).exists() else {}
-    _replace(out / INDEX, to_bytes(dict(sorted({**index, key: digest}.items()))))
+def _drop_other_signature(folder: Path, manifest: bytes) -> None:
+    before = folder / MANIFEST
+    if not before.is_file() or before.read_bytes() != manifest:
+        (folder / SIGNATURE).unlink(missing_ok=True)
 
 
 def _replace(path: Path, data: bytes) -> None:

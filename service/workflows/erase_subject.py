@@ -30,8 +30,9 @@ from service.store.erasure import PlacedScore
 from service.telemetry import log_event
 from service.workflows.gaps import Gaps
 from service.workflows.key_cache import Caller
+from service.workflows.patience import in_thread
 from service.workflows.recording import record_as
-from service.workflows.services import Services, in_thread
+from service.workflows.services import Services
 
 CHUNK = 2000
 """Scores that one entry lists at most: as many ranges fit into it, whatever their numbers."""

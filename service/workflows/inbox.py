@@ -13,10 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.audit.outcome import Outcome, Receipt, Take
-from service.errors import StorageUnavailable
-
-PATIENCE_SECONDS = 12.0
-"""Longer than a submission may wait for its turn and its locks together, so that it is reached only by a hang."""
+from service.workflows.patience import PATIENCE_SECONDS, too_slow
 
 LOOK_SECONDS = 1.0
 """How often those who wait are looked after."""
@@ -91,13 +88,6 @@ class LoopInbox:
         self._watched = bool(self._waiting)
         if self._watched:
             loop.call_later(self._look_seconds, self._look_after, loop)
-
-
-def too_slow() -> StorageUnavailable:
-    """What a caller is told when the database does not answer."""
-    return StorageUnavailable(
-        "The database did not answer in time.", "Send the request again with the same Idempotency-Key."
-    )
 
 
 def _settle(settled: Sequence[tuple[Waiting, Outcome]]) -> None:

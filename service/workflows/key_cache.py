@@ -30,11 +30,13 @@ RENEW_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: the key's id, its scopes, and the registry generation under which the key was in force."""
+    """Who is asking: the key's id, its scopes, the registry generation under which the key was in force, and the person
+    whose key it is; None for the key of a machine, which signs nothing."""
 
     key_id: str
     scopes: frozenset[str]
     generation: int
+    person_id: str | None = None
 
     @property
     def actor(self) -> str:

@@ -2,6 +2,9 @@
 
 A key reads `exo_ID_SECRET` and is found by its HMAC-SHA-256 under the service's pepper, so the time a look-up takes
 says nothing about a guess. An absent, unknown, malformed and revoked key all answer alike.
+
+A key belongs to a person or to a machine, for good. A person's key stands for one individual (21 CFR 11.100(a)): only a
+person in force gets one, and whoever is revoked has none in force any more (`persons`).
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ from service.audit.entry import Entry, canonical_json, commitment, timestamp
 from service.audit.log import Place
 from service.errors import InputRejected, NotFound, Problem, Unauthenticated
 from service.store import keys as key_store
-from service.store.audit_log import SqlTransaction, find_generation
-from service.store.engine import Database
+from service.store import persons as person_store
+from service.store.audit_log import SqlTransaction
+from service.store.engine import Database, ReadConnection
 from service.store.keys import KeyRow
+from service.store.log_rows import find_generation
 from service.workflows.key_cache import Caller
-from service.workflows.services import Services, in_thread
+from service.workflows.patience import in_thread
+from service.workflows.services import Services
 
 SCOPES = (
     "scores:write",
@@ -57,10 +63,15 @@ def renew(services: Services, caller: Caller) -> Caller:
     return _caller(row, generation)
 
 
+def require_in_force(connection: ReadConnection, caller: Caller) -> None:
+    """Raise Unauthenticated where the key was revoked since it was looked up; inside a transaction."""
+    _caller(key_store.find_key(connection, caller.key_id), caller.generation)
+
+
 def _caller(row: KeyRow | None, generation: int) -> Caller:
     if row is None or row.revoked_at is not None:
         raise _unauthenticated()
-    return Caller(row.key_id, row.scopes, generation)
+    return Caller(row.key_id, row.scopes, generation, row.person_id)
 
 
 async def recent_caller(services: Services, presented: str | None) -> Caller:
@@ -80,10 +91,33 @@ async def recent_caller(services: Services, presented: str | None) -> Caller:
 
 
 def create_key(
-    services: Services, *, name: str, scopes: Iterable[str], actor: str, development: bool = False
+    services: Services,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    actor: str,
+    development: bool = False,
+    person_id: str | None = None,
 ) -> tuple[KeyRow, str]:
-    """Create a key and its audit entry in one transaction; returns the row and the key itself, which is not kept."""
+    """Create a key and its audit entry in one transaction; returns the row and the key itself, which is not kept.
+
+    Raises InputRejected, and NotFound where nobody in force has `person_id`."""
     asked = frozenset(scopes)
+    _require_creatable(name, asked)
+    if person_id is not None:
+        with services.database.read() as connection:
+            _require_person(connection, person_id)
+    key_id = secrets.token_hex(8)
+    secret = f"exo_{key_id}_{secrets.token_urlsafe(32)}"
+    now = services.clock()
+    secret_hmac = keyed_hash(services.pepper, "api-key", secret.encode())
+    row = KeyRow(key_id, name, secret_hmac, asked, timestamp(now), None, development, person_id)
+    entry = Entry("key.created", now, actor, services.site, record=key_id, out=key_commitment(row))
+    services.committer.submit(INSERT_KEYS, row, entry).result()
+    return row, secret
+
+
+def _require_creatable(name: str, asked: frozenset[str]) -> None:
     problems = [
         Problem("/scopes", "unknown_scope", "A scope is not known.", f"Use some of: {', '.join(SCOPES)}.")
         for _ in asked.difference(SCOPES)
@@ -98,15 +132,12 @@ def create_key(
         )
     if problems:
         raise InputRejected("The key was not created.", problems=problems)
-    key_id = secrets.token_hex(8)
-    secret = f"exo_{key_id}_{secrets.token_urlsafe(32)}"
-    now = services.clock()
-    row = KeyRow(
-        key_id, name, keyed_hash(services.pepper, "api-key", secret.encode()), asked, timestamp(now), None, development
-    )
-    entry = Entry("key.created", now, actor, services.site, record=key_id, out=key_commitment(row))
-    services.committer.submit(INSERT_KEYS, row, entry).result()
-    return row, secret
+
+
+def _require_person(connection: ReadConnection, person_id: str) -> None:
+    person = person_store.find_person(connection, person_id)
+    if person is None or person.revoked_at is not None:
+        raise NotFound("No such person, or the person is revoked.", "See exoscore person list.")
 
 
 def revoke_key(services: Services, *, key_id: str, actor: str) -> None:
@@ -146,8 +177,11 @@ class InsertKeys:
             key_store.insert_key(transaction.connection, row)
         return [None] * len(rows)
 
-    def link(self, transaction: SqlTransaction, rows: Sequence[KeyRow], places: Sequence[Place]) -> None:
-        """A key has no row beside its entry."""
+    def link(self, transaction: SqlTransaction, rows: Sequence[KeyRow], places: Sequence[Place]) -> None:  # noqa: ARG002
+        """Raises NotFound where the person of a key was revoked meanwhile; a key has no row beside its entry."""
+        for row in rows:
+            if row.person_id is not None:
+                _require_person(transaction.connection, row.person_id)
 
 
 class RevokeKeys:

@@ -1,17 +1,24 @@
-"""What is known of models and their versions, from one snapshot of the registry."""
+"""What is known of models and their versions: how they stand, what they need, their cards, and how two differ."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from service.domain.example import example_request
 from service.domain.panel_schema import panel_schema
+from service.domain.signature import Signature
 from service.errors import ModelNotFound, VersionNotInForce
-from service.registry.active import ActiveModels, ModelVersion
+from service.registry.active import ActiveModels
 from service.registry.card import card_html, card_json, card_markdown
+from service.registry.compare import Comparison, compare
+from service.registry.compare_page import comparison_html, comparison_json, comparison_markdown, comparison_text
 from service.registry.manifest import Manifest
+from service.workflows.describe import Described
 
 CardForm = Literal["markdown", "html", "json"]
+ComparisonForm = Literal["markdown", "html", "json", "text"]
 CARD_FORMS: dict[str, CardForm] = {"text/markdown": "markdown", "text/html": "html", "application/json": "json"}
 
 
@@ -35,37 +42,74 @@ def show_model(models: ActiveModels, name: str) -> dict[str, Any]:
     }
 
 
-def show_version(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
-    """State, digest, reason and manifest of one version; raises ModelNotFound."""
-    found = models.get(name, version)
-    return {"state": found.state, "digest": found.digest, "reason": found.reason, "manifest": found.document}
+def show_version(found: Described) -> dict[str, Any]:
+    """State, digest, reason, manifest, publisher, aliases and signatures of one version."""
+    return {
+        "state": found.version.state,
+        "digest": found.version.digest,
+        "reason": found.reason,
+        "publisher": found.publisher,
+        "aliases": list(found.aliases),
+        "signatures": [asdict(signature) for signature in found.signatures],
+        "manifest": found.document,
+    }
 
 
-def panel_of(models: ActiveModels, name: str, version: str) -> dict[str, Any]:
-    """JSON Schema of a request to one version; raises ModelNotFound, or VersionNotInForce for a rejected version."""
-    found = models.get(name, version)
-    if found.panel is None:
-        raise _rejected(found)
-    schema = panel_schema(found.panel)
-    if found.example is not None:
-        schema["examples"] = [example_request(found.panel, found.example)]
+def panel_of(found: Described) -> dict[str, Any]:
+    """JSON Schema of a request to one version; raises VersionNotInForce where its manifest cannot be read."""
+    panel = _manifest(found).panel()
+    schema = panel_schema(panel)
+    if found.version.example is not None:
+        schema["examples"] = [example_request(panel, found.version.example)]
     return schema
 
 
-def card_of(models: ActiveModels, name: str, version: str, form: CardForm) -> dict[str, Any] | str:
-    """The model card of one version; raises ModelNotFound, or VersionNotInForce where its manifest cannot be read."""
-    found = models.get(name, version)
-    if found.manifest is None:
-        raise _rejected(found)
-    return render_card(found.manifest, found.digest, form)
+def card_of(found: Described, form: CardForm) -> dict[str, Any] | str:
+    """The model card of one version; raises VersionNotInForce where its manifest cannot be read."""
+    return render_card(_manifest(found), found.version.digest, form, found.signatures, found.publisher)
 
 
-def render_card(manifest: Manifest, digest: str, form: CardForm) -> dict[str, Any] | str:
+def render_card(
+    manifest: Manifest,
+    digest: str,
+    form: CardForm,
+    signatures: Sequence[Signature] = (),
+    publisher: str | None = None,
+) -> dict[str, Any] | str:
     """The model card of a manifest in one of its three forms."""
     if form == "json":
-        return card_json(manifest, digest)
-    return card_html(manifest, digest) if form == "html" else card_markdown(manifest, digest)
+        return card_json(manifest, digest, signatures, publisher)
+    render = card_html if form == "html" else card_markdown
+    return render(manifest, digest, signatures, publisher)
 
 
-def _rejected(version: ModelVersion) -> VersionNotInForce:
-    return VersionNotInForce(f"The version is {version.state}: {version.reason}", "Ask for another version.")
+def comparison_of(old: Described, new: Described, form: ComparisonForm) -> dict[str, Any] | str:
+    """Two versions of one model side by side, and what changes from `old` to `new`; raises as `card_of` does."""
+    comparison = compare(
+        _manifest(old),
+        old.version.digest,
+        _manifest(new),
+        new.version.digest,
+        signatures=(old.signatures, new.signatures),
+        publishers=(old.publisher, new.publisher),
+    )
+    return render_comparison(comparison, form)
+
+
+def render_comparison(comparison: Comparison, form: ComparisonForm) -> dict[str, Any] | str:
+    """A comparison in one of its four forms."""
+    match form:
+        case "json":
+            return comparison_json(comparison)
+        case "html":
+            return comparison_html(comparison)
+        case "markdown":
+            return comparison_markdown(comparison)
+        case "text":
+            return comparison_text(comparison)
+
+
+def _manifest(found: Described) -> Manifest:
+    if found.manifest is None:
+        raise VersionNotInForce(f"The version is {found.version.state}: {found.reason}", "Ask for another version.")
+    return found.manifest

@@ -25,14 +25,15 @@ from service.audit.entry import Entry, commitment
 from service.domain.score_query import ScoreQuery
 from service.errors import InputRejected, Problem, RecordDamaged
 from service.store import scores as score_store
-from service.store.audit_log import list_entries
 from service.store.engine import ReadConnection
+from service.store.log_rows import list_entries
 from service.store.retractions import Retraction
 from service.store.scores import ListedScore, StoredScore, unknown_score
 from service.workflows.key_cache import Caller
 from service.workflows.keys import keyed_hash
+from service.workflows.patience import in_thread
 from service.workflows.recording import NO_ROWS, record_as
-from service.workflows.services import Services, in_thread, new_uuid7
+from service.workflows.services import Services, new_uuid7
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 

@@ -10,6 +10,8 @@ from service.store.keys import KeyRow
 from service.workflows.keys import key_commitment
 
 _HMAC_BYTES = 32
+_PERSON = 7
+"""Where a row says whose key it is."""
 
 
 class KeyLedger:
@@ -31,7 +33,7 @@ class KeyLedger:
         if entry.record not in self._rows:
             return "The key of this entry is not stored."
         row = _key(self._rows[entry.record])
-        if row is None or _commitment(row) != entry.out:
+        if row is None or entry.out is None or _commitment(row) != entry.out:
             return "The stored key is not the one that the entry commits to."
         return None
 
@@ -43,6 +45,16 @@ class KeyLedger:
             return "A key was revoked twice."
         self._revoked[entry.record] = timestamp(entry.at)
         return None
+
+    def owner(self, key_id: str | None) -> Any:
+        """Whose key is stored under this id; None for nobody's, and where there is none."""
+        row = self._rows.get(key_id)
+        return None if row is None else row[_PERSON]
+
+    def has_in_force(self, person_id: str | None) -> bool:
+        """Whether a stored key of this person was created and not revoked so far."""
+        owned = [key_id for key_id, row in self._rows.items() if row[_PERSON] is not None and row[_PERSON] == person_id]
+        return any(key_id in self._created and key_id not in self._revoked for key_id in owned)
 
     def faults(self) -> Iterator[tuple[Any, str]]:
         """What is wrong with rows, once every entry was taken in: the key's id and the message."""

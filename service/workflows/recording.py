@@ -11,7 +11,8 @@ from service.errors import RegistryChanged
 from service.store.audit_log import SqlTransaction
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew
-from service.workflows.services import Services, in_thread
+from service.workflows.patience import in_thread
+from service.workflows.services import Services
 
 R = TypeVar("R")
 

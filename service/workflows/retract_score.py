@@ -17,9 +17,10 @@ from service.store.audit_log import SqlTransaction
 from service.store.retractions import Retraction, insert_retractions
 from service.workflows.amend_score import require_head_of_chain
 from service.workflows.key_cache import Caller
+from service.workflows.patience import in_thread
 from service.workflows.read_scores import get_score
 from service.workflows.recording import record_as
-from service.workflows.services import Services, in_thread
+from service.workflows.services import Services
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ from service.domain.quality import Quality, Verdict, assess
 from service.domain.score import Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
-from service.errors import InputRejected, NoActiveModel, RegistryChanged
+from service.errors import InputRejected, NoActiveModel, RegistryChanged, VersionLoading
 from service.registry.active import ActiveModels, ModelVersion
+from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.scorer import ScoredRow
 from service.store import idempotency as idempotency_store
 from service.store import scores
 from service.store.audit_log import SqlTransaction
@@ -34,9 +36,14 @@ from service.workflows.amend_score import find_prior, pointing_at_replaces, requ
 from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stored_under
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew
-from service.workflows.services import Services, in_thread, new_uuid7
+from service.workflows.patience import in_thread
+from service.workflows.services import Services, new_uuid7
 
 LOST = "The idempotency key was taken by another request."
+
+ATTEMPTS = 8
+"""How often a request is scored again because the registry moved under it: a script that registers, approves and
+promotes makes a few moves within a moment."""
 
 LARGE_BODY_BYTES = 32 * 1024
 """Larger bodies are read in a thread: thousands of wrong names take long enough to hold everybody else up."""
@@ -60,6 +67,27 @@ class Scored(NamedTuple):
             quality=self.quality,
             created_at=timestamp(created_at),
         )
+
+
+class Unscored(NamedTuple):
+    """A submission that may be scored, by an estimator in a process of its own."""
+
+    submission: Submission
+    version: ModelVersion
+    quality: Quality
+    scorer: EstimatorScorer
+    inputs: list[float]
+
+    def now(self) -> Scored:
+        """Score it; blocks. Raises EstimatorUnavailable or EstimatorFailed."""
+        return self._with(self.scorer.score_one(self.inputs))
+
+    async def soon(self) -> Scored:
+        """Score it while the event loop does other things; raises likewise."""
+        return self._with(await self.scorer.score_soon(self.inputs))
+
+    def _with(self, row: ScoredRow) -> Scored:
+        return Scored(self.submission, self.version, _score(self.version, row), self.quality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +129,7 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
         try:
             return await _score_and_store(services, caller, body, ticket)
         except (InputRejected, NoActiveModel):
-            earlier = await in_thread(stored_under, services, ticket)
+            earlier = await in_thread(stored_under, services, caller, ticket)
             if earlier is None:
                 raise
             return Outcome.replay(earlier)
@@ -110,25 +138,36 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
 def preview(models: ActiveModels, body: bytes, now: datetime) -> dict[str, Any]:
     """The answer this request would get, from the same code, marked as a preview; nothing is stored."""
     scored = score_body(models, body, now)
+    if isinstance(scored, Unscored):
+        scored = scored.now()
     document: dict[str, Any] = json.loads(encode_answer(scored.answer(None, now)))
     return {"preview": True} | document
 
 
-def score_body(models: ActiveModels, body: bytes, now: datetime) -> Scored:
-    """Parse and score one request against a snapshot of models; raises InputRejected with every problem."""
+def score_body(models: ActiveModels, body: bytes, now: datetime) -> Scored | Unscored:
+    """Parse and score one request against a snapshot of models; raises InputRejected with every problem.
+
+    Unscored where the version's estimator runs in a process of its own: that takes time, and the caller says how to
+    wait.
+    """
     submission = parse(body, find_panel=lambda reference: _panel(models.resolve(reference)), now=now)
     version = models.get(submission.panel.model_name, submission.panel.model_version)
     quality = assess(submission)
-    score = None if quality.verdict is Verdict.FAIL else compute(version, submission)
-    return Scored(submission, version, score, quality)
-
-
-def compute(version: ModelVersion, submission: Submission) -> Score:
-    """The score of one submission by one version: bit for bit what the batch path gives for this row."""
-    manifest, scorer = version.manifest, version.scorer
-    if manifest is None or scorer is None:
+    if quality.verdict is Verdict.FAIL:
+        return Scored(submission, version, None, quality)
+    scorer, inputs = version.scorer, [item.used for item in submission.inputs]
+    if scorer is None:
         raise AssertionError("only a version in force reaches the scorer")
-    row = scorer.score_one([item.used for item in submission.inputs])
+    if isinstance(scorer, EstimatorScorer):
+        return Unscored(submission, version, quality, scorer, inputs)
+    # Bit for bit what the batch path gives for this row.
+    return Scored(submission, version, _score(version, scorer.score_one(inputs)), quality)
+
+
+def _score(version: ModelVersion, row: ScoredRow) -> Score:
+    manifest = version.manifest
+    if manifest is None:
+        raise AssertionError("only a version in force reaches the scorer")
     return Score(
         value=row.value,
         kind=manifest.output.kind,
@@ -138,6 +177,7 @@ def compute(version: ModelVersion, submission: Submission) -> Score:
         terms=row.terms,
         category=find_category(row.value, manifest.categories()),
         raw=row.raw,
+        calibration=None if row.raw is None else manifest.estimator.calibration.method,
     )
 
 
@@ -149,14 +189,18 @@ def identify(version: ModelVersion) -> ModelIdentity:
 
 
 async def _score_and_store(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
-    try:
-        return await _store_once(services, caller, body, ticket)
-    except RegistryChanged:
-        # The key or the model moved between looking it up and recording the score: both are looked up afresh, once.
-        # A second change within the same milliseconds is the caller's to wait for.
-        services.keys.forget()
-        renewed = await in_thread(renew, services, caller)
-        return await _store_once(services, renewed, body, ticket)
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await _store_once(services, caller, body, ticket)
+        except RegistryChanged:
+            # The key or the model moved between looking it up and recording the score: both are looked up afresh.
+            services.keys.forget()
+            await services.registry.catch_up()
+            caller = await in_thread(renew, services, caller)
+        except VersionLoading:
+            if not await services.registry.settled():
+                raise
+    return await _store_once(services, caller, body, ticket)
 
 
 async def _store_once(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
@@ -166,6 +210,8 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
         scored = await asyncio.to_thread(score_body, models, body, now)
     else:
         scored = score_body(models, body, now)
+    if isinstance(scored, Unscored):
+        scored = await scored.soon()
     submission = scored.submission
     replaces = submission.replaces
     prior = None if replaces is None else await in_thread(find_prior, services, submission, replaces)
@@ -188,7 +234,9 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     )
     rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
     weight = len(body) + len(answer)
-    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=caller.generation)
+    generation = min(caller.generation, models.generation)
+    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=generation)
+    services.shadows.offer(scored.version, score_id, body, now)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 
 

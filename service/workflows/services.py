@@ -5,38 +5,32 @@ What a use case records takes its time and its salt from here and nowhere else, 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import TypeVar
 
 from service.audit.committer import Committer
 from service.audit.entry import Entry
 from service.audit.outcome import Receipt
 from service.audit.submissions import Writer
-from service.registry.active import ActiveSlot
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
-from service.workflows.inbox import PATIENCE_SECONDS, LoopInbox, too_slow
+from service.workflows.attempts import Attempts
+from service.workflows.inbox import LoopInbox
 from service.workflows.key_cache import KeyCache
+from service.workflows.live_registry import LiveRegistry
 from service.workflows.random_bytes import random_block
+from service.workflows.shadowing import NoShadows, Shadowing
 
-T = TypeVar("T")
 R = TypeVar("R")
 
 
 def utc_now() -> datetime:
     """The present time, aware, in UTC."""
     return datetime.now(tz=UTC)
-
-
-async def in_thread(function: Callable[..., T], *arguments: object) -> T:
-    """The result of a function that asks the database, called in a thread; StorageUnavailable where that takes long."""
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(function, *arguments), PATIENCE_SECONDS)
-    except TimeoutError:
-        raise too_slow() from None
 
 
 def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
@@ -52,21 +46,25 @@ def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
 class Services:
     """Everything a use case works with; built once by the composition root.
 
-    `pepper` keys the hashes of API keys and idempotency keys. `in_flight` holds the idempotency keys that this
-    process is working on right now; it is touched only from the event loop.
+    from service.workflows.attempts import Attempts
+    from service.workflows.inbox import LoopInbox
     """
 
     database: Database
     committer: Committer[SqlTransaction]
-    registry: ActiveSlot
+    registry: LiveRegistry
     pepper: bytes
     site: str
     idempotency_ttl: timedelta
+    publishers: tuple[str, ...] = ()
     clock: Callable[[], datetime] = utc_now
     new_salt: Callable[[], bytes] = random_block
     in_flight: set[bytes] = field(default_factory=set)
     keys: KeyCache = field(default_factory=KeyCache)
+    attempts: Attempts = field(default_factory=Attempts)
     inbox: LoopInbox = field(default_factory=LoopInbox)
+    shadows: Shadowing = field(default_factory=NoShadows)
+    registering: AbstractContextManager[object] = field(default_factory=Lock)
 
     async def record(
         self,

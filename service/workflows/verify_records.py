@@ -2,7 +2,8 @@
 
 1. One pass over all entries, oldest log first, merged with the rows that say where they stand: no query per row, and
    memory does not grow with the log.
-2. Every column counts: what is not inside a commitment is recomputed from one (`recorded_scores`, `recorded_keys`).
+2. Every column counts: what is not inside a commitment is recomputed from one (`recorded_scores`, `recorded_keys`,
+   `recorded_persons`, `recorded_models`).
 3. A score may be missing only where a later `subject.erased` names its place, and must be missing there. A retraction
    may be missing where the score it retracted was erased.
 4. What an entry means is taken from its bytes; whether they are those that were recorded, `audit.verify` says.
@@ -18,15 +19,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.audit.entry import Entry, Prior
+from service.audit.entry import MODEL_KINDS, Entry, Prior
 from service.audit.scan import HeadRow
 from service.store.log_reader import SqlLogReader
 from service.workflows.gaps import Gaps, Range, without
 from service.workflows.recorded_keys import KeyLedger
+from service.workflows.recorded_models import ModelLedger, is_transition
+from service.workflows.recorded_persons import PersonLedger
 from service.workflows.recorded_scores import KINDS, find_score_fault
-
-CHANGES_REGISTRY: Final = frozenset({"key.revoked"})
-"""Kinds of entries whose writers raise the registry generation."""
 
 MAX_FINDINGS: Final = 1000
 
@@ -49,11 +49,14 @@ class RecordFinding:
 
 @dataclass(slots=True)
 class RecordReport:
-    """How many scores, retractions and keys were compared with their entries, and the first findings."""
+    """How many scores, retractions, keys, persons and versions were compared with their entries, and the first
+    findings."""
 
     scores: int = 0
     retractions: int = 0
     keys: int = 0
+    persons: int = 0
+    versions: int = 0
     findings: list[RecordFinding] = field(default_factory=list)
 
     def add(
@@ -146,7 +149,10 @@ class _Case:
         self._reader = reader
         self._scores = _InPlace(reader.scores(), lambda row: self._stray("score_log", row))
         self._retractions = _InPlace(reader.retractions(), lambda row: self._stray("score_retraction", row))
+        self._transitions = _InPlace(reader.transitions(), lambda row: self._stray("model_transition", row))
         self._keys = KeyLedger(reader.keys())
+        self._persons = PersonLedger(reader.persons())
+        self._models = ModelLedger()
         self._missing = {origin: Gaps() for origin in origins.values()}
         self._erased = {origin: Gaps() for origin in origins.values()}
         self._unretracted: list[tuple[Prior, Prior | None]] = []
@@ -156,16 +162,19 @@ class _Case:
     def take(self, head: HeadRow, seq: int, entry: Entry) -> None:
         """Compare the rows of one entry with it."""
         self._begun.add(head.origin)
-        self._generation += entry.kind in CHANGES_REGISTRY
+        self._generation += _changes_registry(entry)
         if entry.kind in KINDS:
             self._take_score(head, seq, entry)
         elif entry.kind == "score.retracted":
             self._take_retraction(head, seq, entry)
         elif entry.kind == "subject.erased":
             self._take_erasure(head, seq, entry)
+        elif entry.kind in MODEL_KINDS and is_transition(entry):
+            self._note("model_transition", self._models.take(entry, self._row_of(head, seq)), head.origin, seq)
         elif entry.kind in ("key.created", "key.revoked"):
-            taken = self._keys.created if entry.kind == "key.created" else self._keys.revoked
-            self._note("api_key", taken(entry), head.origin, seq)
+            self._take_key(head, seq, entry)
+        elif entry.kind.startswith("person."):
+            self._take_person(head, seq, entry)
 
     def end_log(self, head: HeadRow) -> None:
         """Compare the head with what the entries up to its end say."""
@@ -181,9 +190,19 @@ class _Case:
         for _, fault in self._keys.faults():
             self._report.add("api_key", fault)
         self._report.keys = len(self._keys)
+        for place, fault in self._persons.faults():
+            self._report.add("person", fault, *(place or ()))
+        self._report.persons = len(self._persons)
+        self._transitions.finish()
+        for table, fault in self._models.faults(self._reader.versions(), self._reader.aliases()):
+            self._report.add(table, fault)
+        for table, fault in self._models.faults_of_bytes(self._reader.parts()):
+            self._report.add(table, fault)
+        self._report.versions = len(self._models)
         self._settle_erasures()
 
     def _take_score(self, head: HeadRow, seq: int, entry: Entry) -> None:
+        self._note("model_version", self._models.find_score_fault(entry), head.origin, seq)
         row = self._scores.take(head.log_id, seq)
         if row is None:
             self._missing[head.origin].add(seq, seq)
@@ -206,6 +225,19 @@ class _Case:
         if score_id != entry.record or entry.prior is None or self._place(log_id, place) != entry.prior:
             message = "The retraction is not of the score that the entry names."
             self._report.add("score_retraction", message, head.origin, seq)
+
+    def _take_key(self, head: HeadRow, seq: int, entry: Entry) -> None:
+        fault = self._keys.created(entry) if entry.kind == "key.created" else self._keys.revoked(entry)
+        owner = self._keys.owner(entry.record)
+        if fault is None and entry.kind == "key.created" and owner is not None and not self._persons.in_force(owner):
+            fault = "A key was created for a person who was not in force."
+        self._note("api_key", fault, head.origin, seq)
+
+    def _take_person(self, head: HeadRow, seq: int, entry: Entry) -> None:
+        fault = self._persons.take(entry, (head.origin, seq))
+        if fault is None and entry.kind == "person.revoked" and self._keys.has_in_force(entry.record):
+            fault = "A person was revoked who had a key in force."
+        self._note("person", fault, head.origin, seq)
 
     def _take_erasure(self, head: HeadRow, seq: int, entry: Entry) -> None:
         detail = entry.detail or {}
@@ -236,6 +268,10 @@ class _Case:
                 message = "What was erased is still stored, or was never there."
                 self._report.add("score", message, origin, first, last)
 
+    def _row_of(self, head: HeadRow, seq: int) -> tuple[Any, ...] | None:
+        row = self._transitions.take(head.log_id, seq)
+        return None if row is None else row[2:]
+
     def _is_erased(self, place: Prior) -> bool:
         return place.origin in self._erased and self._erased[place.origin].covers(place.index)
 
@@ -250,6 +286,11 @@ class _Case:
         known = type(row[0]) is int and type(row[1]) is int and row[0] in self._origins
         origin, seq = (self._origins[row[0]], row[1]) if known else (None, None)
         self._report.add(table, "A row names an entry that did not record it.", origin, seq)
+
+
+def _changes_registry(entry: Entry) -> bool:
+    """Whether the writer of an entry raises the registry generation."""
+    return entry.kind in ("key.revoked", "person.revoked") or (entry.kind in MODEL_KINDS and is_transition(entry))
 
 
 def _ranges(value: object) -> list[Range]:

@@ -95,3 +95,67 @@ def test_the_card_comes_in_the_form_that_is_asked_for(client: httpx.Client, acce
 )
 def test_accept_is_weighed(accept: str, form: str) -> None:
     assert preferred(accept) == form
+
+
+COMPARE = f"{TB}/versions/1.0.0/compare"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [("*/*", "text/markdown"), ("text/html,*/*;q=0.5", "text/html"), ("application/json", "application/json")],
+)
+def test_a_comparison_comes_in_the_form_that_is_asked_for(client: httpx.Client, accept: str, kind: str) -> None:
+    response = client.get(COMPARE, params={"with": "1.0.0"}, headers={"accept": accept})
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(kind)
+    assert response.headers["vary"] == "Accept"
+    assert ("content-security-policy" in response.headers) == (kind == "text/html")
+    assert "research use only" in response.text.lower()
+    assert "Both are one and the same version, byte for byte." in response.text.replace("\\", "")
+
+
+def test_programs_get_both_versions_and_every_change(client: httpx.Client) -> None:
+    document = client.get(COMPARE, params={"with": "1.0.0"}, headers={"accept": "application/json"}).json()
+    digest = client.get(TB).json()["versions"][0]["digest"]
+    assert (document["old"]["digest"], document["new"]["digest"]) == (digest, digest)
+    assert (document["changes"], document["changes_meaning"]) == ([], False)
+    assert document["performance"][0]["difference"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "missing_field"),
+        ("?with=1.0.0&marker=1", "unknown_field"),
+        ("?with=1.0.0&with=1.0.0", "duplicate_parameter"),
+        ("?with=", "wrong_length"),
+        ("?with=marker", "wrong_format"),
+    ],
+)
+def test_a_comparison_takes_one_version_and_nothing_else(client: httpx.Client, query: str, code: str) -> None:
+    response = client.get(COMPARE + query)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert [item["code"] for item in response.json()["errors"]] == [code]
+    assert "marker" not in response.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{COMPARE}?with=2.0.0",
+        f"{TB}/versions/2.0.0/compare?with=1.0.0",
+        "/v1/models/marker/versions/1.0.0/compare?with=1.0.0",
+    ],
+)
+def test_an_unknown_version_cannot_be_compared(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response.json()["code"]) == (404, "model_not_found")
+    assert "marker" not in response.text
+
+
+def test_a_comparison_needs_a_key_that_may_read_models(server: Server) -> None:
+    made = json.loads(server.command("key", "create", "--name", "n", "--scope", "scores:read", "--json").stdout)
+    with server.stranger() as stranger, server.client(made["key"]) as other:
+        assert stranger.get(COMPARE, params={"with": "1.0.0"}).status_code == 401
+        assert other.get(COMPARE, params={"with": "1.0.0"}).status_code == 403

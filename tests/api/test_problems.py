@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from service.api.access_log import AccessLog
 from service.api.problems import MAX_PROBLEMS, install_problem_handlers
-from service.errors import InputRejected, Overloaded, Problem, ServiceError, Unauthenticated
+from service.errors import InputRejected, Overloaded, Problem, ServiceError, TooManyAttempts, Unauthenticated
 from service.telemetry import LINES, LOGGER, configure_logging
 
 
@@ -111,3 +111,9 @@ def test_a_route_that_the_framework_checks_does_not_echo_either() -> None:
     problems = {(item["pointer"], item["code"]) for item in response.json()["errors"]}
     assert (response.status_code, problems) == (422, {("/number", "invalid_value"), ("/marker", "missing_field")})
     assert "S-104" not in response.text
+
+
+def test_too_many_attempts_say_how_long_to_wait() -> None:
+    response = answer_to(TooManyAttempts("Too many wrong passphrases.", "Wait.", retry_after=840))
+    assert (response.status_code, response.json()["code"]) == (429, "too_many_attempts")
+    assert response.headers["retry-after"] == "840"

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ def serve(name: str, folder: Path, database_url: str) -> Server:
     home = home_of(name, folder)
     environment = clean_environment(home) | {"EXOSCORE_DATABASE_URL": database_url}
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
-    process, origin = _start(name, folder, command, environment)
+    process, origin = start(name, folder, command, environment)
     example = json.loads((home / "example.json").read_text())
     body = json.dumps(example, separators=(",", ":")).encode()
     return Server(name, process, Target(origin, (home / "dev-key").read_text(), body), database_url)
@@ -131,18 +131,24 @@ def _yardstick(name: str, folder: Path, databases: Databases, answer: Path | Non
     command = [sys.executable, "-m", "tests.benchmarks.yardsticks", app, "--answer", str(answer)]
     if url is not None:
         command += ["--database-url", url]
-    process, origin = _start(name, folder, command, dict(os.environ))
+    process, origin = start(name, folder, command, dict(os.environ))
     return Server(name, process, Target(origin, "", b""), url)
 
 
-def _start(
-    name: str, folder: Path, command: list[str], environment: dict[str, str]
+def start(
+    name: str,
+    folder: Path,
+    command: list[str],
+    environment: dict[str, str],
+    *,
+    cwd: Path = ROOT,
+    core: Sequence[str] = ON_SERVER_CORE,
 ) -> tuple[subprocess.Popen[str], str]:
     """Start a server on its core and wait until it says where it answers; its log goes to a file of the folder."""
     log = folder / f"{name}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [*ON_SERVER_CORE, *command], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
+            [*core, *command], env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=stderr, text=True
         )
     assert process.stdout is not None
     printed = ""

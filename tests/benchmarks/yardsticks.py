@@ -7,6 +7,7 @@ echo-model   The same, but the answer is built and checked from a pydantic model
 afternoon    What can be written in an afternoon: FastAPI, pydantic, `predict_proba` of the very estimator behind the
              bundled model, one SQLAlchemy INSERT and COMMIT per request. A plain `def`, as FastAPI advises for calls
              that block; SQLite in WAL mode with synchronous=FULL.
+forest       One `predict_proba` of the given estimator per request and nothing stored, in a plain `def`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sqlalchemy import Column, Double, Engine, LargeBinary, MetaData, Table, Tex
 
 from service.settings import shipped
 
-NAMES = ("echo", "echo-model", "afternoon")
+NAMES = ("echo", "echo-model", "afternoon", "forest")
 ESTIMATOR = shipped("model_artifacts") / "tb-exosomal-mirna" / "1.0.0" / "estimator.joblib"
 
 table = Table(
@@ -85,7 +86,7 @@ class Answer(BaseModel):
     subject: dict[str, str]
     specimen: dict[str, str]
     score: dict[str, Any]
-    contributions: list[dict[str, Any]]
+    contributions: list[dict[str, Any]] | None
     quality: dict[str, Any]
     supersedes: str | None
     superseded_by: str | None
@@ -143,6 +144,20 @@ def afternoon_app(answer: bytes, database_url: str) -> FastAPI:
     return app
 
 
+def forest_app(answer: bytes, estimator_file: Path) -> FastAPI:
+    """Scores with the estimator, then answers like `answer`."""
+    app = FastAPI()
+    estimator = joblib.load(estimator_file)
+    fields = json.loads(answer)
+
+    @app.post("/v1/scores", status_code=201)
+    def score(body: ScoreRequest) -> Answer:
+        value = float(estimator.predict_proba([[item.value for item in body.measurements]])[0, 1])
+        return Answer(**fields | {"score": fields["score"] | {"value": value}})
+
+    return app
+
+
 def afternoon_engine(database_url: str) -> Engine:
     """An engine as anybody makes it, but as durable as the product's."""
     if not database_url.startswith("sqlite"):
@@ -163,10 +178,13 @@ def main() -> None:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--answer", type=Path, required=True, help="a real answer of the product")
     parser.add_argument("--database-url", default="")
+    parser.add_argument("--estimator", type=Path)
     given = parser.parse_args()
     answer = given.answer.read_bytes()
     if given.name == "afternoon":
         app = afternoon_app(answer, given.database_url)
+    elif given.name == "forest":
+        app = forest_app(answer, given.estimator)
     else:
         app = (echo_app if given.name == "echo" else echo_model_app)(answer)
     opened = socket.create_server(("127.0.0.1", 0), backlog=2048)

@@ -81,3 +81,13 @@ def test_a_number_that_is_not_finite_is_never_written(submission: Submission, pl
 @given(FINITE | st.integers(-(2**53), 2**53))
 def test_numbers_are_read_back_exactly(number: float) -> None:
     assert repr(json.loads(encode_answer({"value": number}))["value"]) == repr(number)
+
+
+def test_a_calibration_step_is_named_beside_the_value_before_it(submission: Submission) -> None:
+    quality = assess(submission)
+    plain = answer(submission, scored(submission), quality)["score"]
+    assert (plain["raw"], "calibration" in plain) == (None, False)
+    stepped = answer(submission, scored(submission, raw=-0.25, calibration="isotonic"), quality)["score"]
+    assert (stepped["raw"], stepped["calibration"]) == (-0.25, "isotonic")
+    with pytest.raises(ValueError, match="not finite"):
+        answer(submission, scored(submission, raw=float("nan"), calibration="isotonic"), quality)

@@ -48,7 +48,7 @@ def epram_request(values: Sequence[float], unit: str) -> dict[str, Any]:
 def score(manifest: Manifest, values: Sequence[float], unit: str = "pmol/L") -> ScoredRows:
     """The score of one request, read and scored as the service does."""
     submission = parse_document(epram_request(values, unit), find_panel=lambda _: manifest.panel(), now=NOW)
-    return build_scorer(manifest).score(np.array([[item.used for item in submission.inputs]]))
+    return build_scorer(manifest, {}).score(np.array([[item.used for item in submission.inputs]]))
 
 
 def printed(mir_24: float, mir_30a: float, mir_125a: float) -> float:

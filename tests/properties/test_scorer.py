@@ -1,5 +1,7 @@
 """Properties of scoring and lowering over generated models."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,10 +14,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from service.registry.build import proven_scorer
+from service.registry.calibration import CalibrationStep
+from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.lower import lower, prove
 from service.registry.manifest_estimator import Log2, MinMax, Scale, Step
-from service.registry.scorer import BLOCK, LinearScorer, sigmoid, sigmoid_of_one
+from service.registry.scorer import BLOCK, LinearScorer, ScoredRows
+from service.registry.sigmoid import sigmoid, sigmoid_of_one
 from service.registry.transforms import column_transforms
+from tests.registry.fitted import document_of, files_of, manifest_of, vectors_of, widened
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 
@@ -98,7 +105,7 @@ def test_the_sigmoid_is_a_monotone_probability(values: np.ndarray) -> None:
 
 @st.composite
 def pipelines(draw: st.DrawFn):
-    width, rows = draw(st.integers(1, 12)), draw(st.integers(30, 120))
+    width, rows = draw(st.sampled_from([1, 3, 6, 8, 12, 24])), draw(st.integers(40, 120))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     scale = 10.0 ** generator.uniform(-2, 2, size=width)
     matrix = generator.normal(size=(rows, width)) * scale + generator.normal(size=width) * scale
@@ -112,27 +119,73 @@ def pipelines(draw: st.DrawFn):
     if draw(st.booleans()):
         steps.insert(0, ("nothing", "passthrough"))
     estimator = Pipeline([*steps, ("classify", classifier)])
-    calibrate = draw(st.sampled_from(["no", "frozen", "single"]))
-    if calibrate == "frozen":
-        estimator = CalibratedClassifierCV(
-            FrozenEstimator(estimator.fit(matrix, labels)), method="sigmoid", ensemble=False
-        )
+    method = draw(st.sampled_from(["sigmoid", "isotonic"]))
+    calibrate = draw(st.sampled_from(["no", "frozen", "single", "averaged"]))
+    if calibrate in {"frozen", "averaged"}:
+        frozen = FrozenEstimator(estimator.fit(matrix, labels))
+        estimator = CalibratedClassifierCV(frozen, method=method, ensemble=calibrate == "averaged", cv=3)
     elif calibrate == "single":
-        estimator = CalibratedClassifierCV(estimator, method="sigmoid", ensemble=False, cv=3)
+        estimator = CalibratedClassifierCV(estimator, method=method, ensemble=False, cv=3)
     return estimator.fit(matrix, labels), matrix
 
 
-@given(pipelines())
-@settings(max_examples=60, deadline=None)
+@given(case=pipelines(), rows=st.sampled_from([1, 7, BLOCK + 1]), order=st.sampled_from("CF"), seed=st.integers(0, 999))
+@settings(max_examples=80, deadline=None)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_lowered_pipeline_gives_its_own_probabilities(case) -> None:
+def test_a_lowered_pipeline_gives_its_own_probabilities(case, rows: int, order: str, seed: int) -> None:
     estimator, matrix = case
     lowered = lower(estimator, width=matrix.shape[1])
     proof = prove(estimator, lowered, matrix)
     assert proof.max_abs_difference <= 1e-12
     assert proof.rows == len(matrix)
+    scorer = lowered.scorer()
     if lowered.imputed is not None:
         missing = np.full((1, matrix.shape[1]), np.nan)
-        scorer = LinearScorer(lowered.coefficients, intercept=lowered.intercept, link="logit")
-        imputed = scorer.score(np.array([lowered.imputed])).value[0]
-        assert imputed == pytest.approx(estimator.predict_proba(missing)[0, 1], abs=1e-12)
+        imputed = scorer.score(np.array([lowered.imputed]))
+        assert_agree(imputed, estimator.predict_proba(missing)[:, 1], lowered.calibration)
+    generator = np.random.default_rng(seed)
+    fresh = matrix[generator.integers(0, len(matrix), size=rows)] * generator.uniform(0.5, 1.5, size=(rows, 1))
+    together = scorer.score(np.asarray(fresh, order=order))
+    assert_agree(together, estimator.predict_proba(fresh)[:, 1], lowered.calibration)
+    for row in {0, rows // 2, rows - 1}:
+        alone = scorer.score_one(fresh[row].tolist())
+        assert repr(alone.value) == repr(float(together.value[row]))
+        assert repr(alone.raw) == repr(None if together.raw is None else float(together.raw[row]))
+        assert repr(alone.terms) == repr(tuple(together.terms[row].tolist()))
+
+
+def assert_agree(scored: ScoredRows, expected: np.ndarray, step: CalibrationStep | None) -> None:
+    """To 1e-12; where a curve is so steep that rounding of its argument shows, as far as that rounding explains."""
+    if step is None:
+        assert np.abs(scored.value - expected).max() <= 1e-12
+        return
+    low, high = step.bounds(scored.raw, 1e-12)
+    assert (low - 1e-12 <= expected).all()
+    assert (expected <= high + 1e-12).all()
+    flat = high - low < 1e-10  # a slope of 50: rounding by 1e-15 stays far below 1e-12
+    assert np.abs(scored.value - expected)[flat].max(initial=0.0) <= 1e-12
+
+
+@given(case=pipelines(), rows=st.sampled_from([1, 7, 700]), order=st.sampled_from("CF"), seed=st.integers(0, 999))
+@settings(max_examples=5, deadline=None)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_pipeline_in_a_process_of_its_own_gives_its_own_probabilities(case, rows: int, order: str, seed: int) -> None:
+    estimator, matrix = case
+    files = files_of(estimator, widened(document_of(), matrix.shape[1]), matrix=matrix)
+    manifest = manifest_of(files)
+    scorer = proven_scorer(manifest, files, vectors_of(files))
+    assert isinstance(scorer, EstimatorScorer)
+    try:
+        generator = np.random.default_rng(seed)
+        fresh = matrix[generator.integers(0, len(matrix), size=rows)] * generator.uniform(0.5, 1.5, size=(rows, 1))
+        together = scorer.score(np.asarray(fresh, order=order))
+        alone = scorer.score_one(fresh[rows // 2].tolist())
+    finally:
+        scorer.close()
+    lowered = lower(estimator, width=matrix.shape[1])
+    raw = lowered.scorer().score(fresh).raw
+    expected = estimator.predict_proba(fresh)[:, 1]
+    assert_agree(dataclasses.replace(together, raw=raw), expected, lowered.calibration)
+    middle = slice(rows // 2, rows // 2 + 1)
+    one = ScoredRows(np.array([alone.value]), None if raw is None else raw[middle], fresh[middle], None, 0.0)
+    assert_agree(one, estimator.predict_proba(fresh[middle])[:, 1], lowered.calibration)

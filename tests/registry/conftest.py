@@ -1,23 +1,16 @@
 """Copies of the bundled artifacts that a test may spoil, and a way to rewrite a manifest with all digests right."""
 
 import copy
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from service.registry.manifest import Manifest, parse_manifest
-
-BUNDLED = Path(__file__).parents[2] / "model_artifacts"
-Document = dict[str, Any]
-
-
-def _digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+from tests.registry.artifacts import BUNDLED, Document, rebuilt
+from tests.registry.artifacts import write as write_files
 
 
 @pytest.fixture
@@ -52,7 +45,8 @@ def parse() -> Callable[[Document], Manifest]:
 
 @pytest.fixture
 def install(spoilable: Path) -> Callable[[Document], Path]:
-    """Writes a manifest beside the files of the bundled version it came from, with every digest made right again."""
+    """Writes a manifest beside the files of the bundled version it came from, with every digest and the signature made
+    right again."""
 
     def write(document: Document, golden: Document | None = None) -> Path:
         name, version = document["name"], document["version"]
@@ -61,11 +55,8 @@ def install(spoilable: Path) -> Callable[[Document], Path]:
             shutil.copytree(spoilable / name / "1.0.0", folder)
         if golden is not None:
             (folder / "golden.json").write_text(json.dumps(golden))
-        document["files"] = {file: _digest((folder / file).read_bytes()) for file in document["files"]}
-        (folder / "manifest.json").write_text(json.dumps(document))
-        index = json.loads((spoilable / "index.json").read_bytes())
-        index[f"{name}@{version}"] = _digest((folder / "manifest.json").read_bytes())
-        (spoilable / "index.json").write_text(json.dumps(index))
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        write_files(folder, rebuilt(files, document))
         return spoilable
 
     return write

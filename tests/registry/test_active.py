@@ -2,12 +2,23 @@ import dataclasses
 
 import pytest
 
-from service.errors import ModelNotFound, NoActiveModel, ServiceError, VersionNotInForce
-from service.registry.active import ActiveModels, ActiveSlot, ModelVersion
+from service.errors import (
+    ModelNotFound,
+    NoActiveModel,
+    ServiceError,
+    VersionLoading,
+    VersionNotInForce,
+    VersionUnusable,
+)
+from service.registry.active import ActiveModels, ModelVersion
+from service.registry.scorer import LinearScorer
+
+SCORER = LinearScorer([1.0], intercept=0.0, link="logit")
 
 
 def version(name: str, number: str, state: str = "approved") -> ModelVersion:
-    return ModelVersion(name, number, "sha256:" + "0" * 64, state)
+    scorer = SCORER if state == "approved" else None
+    return ModelVersion(name, number, "sha256:" + "0" * 64, state, scorer=scorer)
 
 
 MODELS = ActiveModels(
@@ -91,8 +102,21 @@ def test_a_snapshot_cannot_be_changed() -> None:
         MODELS.aliases["tb"]["production"] = "2.0.0-rc.1"  # type: ignore[index]
 
 
-def test_the_slot_swaps_whole_snapshots() -> None:
-    empty = ActiveModels((), {})
-    slot = ActiveSlot(empty)
-    assert slot.swap(MODELS) is empty
-    assert slot.current is MODELS
+def test_what_is_in_force_and_not_loaded_says_so() -> None:
+    loading = ModelVersion("tb", "1.0.0", "sha256:" + "0" * 64, "approved")
+    aliases = {"tb": {"production": "1.0.0"}}
+    with pytest.raises(VersionLoading):
+        ActiveModels((loading,), aliases).resolve("tb")
+    failed = dataclasses.replace(loading, reason="The golden self-test failed.")
+    with pytest.raises(VersionUnusable, match=r"golden self-test failed"):
+        ActiveModels((failed,), aliases).resolve("tb@1.0.0")
+
+
+def test_a_shadow_answers_nobody_by_that_name() -> None:
+    models = ActiveModels((version("tb", "1.0.0"), version("tb", "1.1.0")), {"tb": {"shadow": "1.1.0"}})
+    with pytest.raises(VersionNotInForce, match="answers nobody"):
+        models.resolve("tb@shadow")
+    assert models.resolve("tb@1.1.0").version == "1.1.0"
+    with pytest.raises(ModelNotFound) as caught:
+        models.resolve("tb@nothing")
+    assert "shadow" not in caught.value.remedy

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 
 from service.registry.manifest_estimator import DeltaCq, Log2, MinMax, Ratio, Scale
-from service.registry.scorer import BLOCK, EstimatorScorer, LinearScorer, sigmoid
+from service.registry.scorer import BLOCK, LinearScorer
+from service.registry.sigmoid import sigmoid
 from service.registry.transforms import column_transforms
 
 WIDTHS = (6, 8, 12, 24)
@@ -118,20 +117,6 @@ def test_a_number_without_a_logarithm_is_refused(value: float) -> None:
         scorer.score_one([value])
 
 
-class Broken:
-    """A classifier that answers with what is no probability."""
-
-    def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
-        return np.full((len(matrix), 2), np.nan)
-
-
-def test_an_estimator_without_an_answer_is_refused() -> None:
-    scorer = EstimatorScorer(Broken(), width=1, positive=1)
-    for score in (lambda: scorer.score(np.zeros((1, 1))), lambda: scorer.score_one([0.0])):
-        with pytest.raises(ValueError, match="finite"):
-            score()
-
-
 def test_a_scorer_refuses_a_link_or_transforms_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="link"):
         LinearScorer([1.0], intercept=0.0, link="probit")
@@ -141,25 +126,3 @@ def test_a_scorer_refuses_a_link_or_transforms_that_do_not_fit() -> None:
 
 def test_no_rows_give_no_scores() -> None:
     assert LinearScorer([1.0], intercept=0.0, link="logit").score(np.empty((0, 1))).value.shape == (0,)
-
-
-@pytest.mark.parametrize(
-    "estimator",
-    [LogisticRegression(), RandomForestClassifier(20, random_state=1)],
-    ids=["logistic regression", "random forest"],
-)
-def test_any_estimator_gives_its_own_probabilities_without_terms(estimator) -> None:
-    generator = np.random.default_rng(5)
-    matrix = generator.normal(size=(200, 6))
-    estimator.fit(matrix, (matrix[:, 0] + generator.normal(size=200) > 0).astype(int))
-    scorer = EstimatorScorer(estimator, width=6, positive=1)
-    scored = scorer.score(np.asfortranarray(matrix))
-    assert np.abs(scored.value - estimator.predict_proba(matrix)[:, 1]).max() <= 1e-12
-    assert scored.terms is None
-    assert np.array_equal(scored.used, matrix)
-    assert abs(scorer.score(matrix[3:4]).value[0] - scored.value[3]) <= 1e-12
-    alone = scorer.score_one(matrix[3].tolist())
-    assert abs(alone.value - scored.value[3]) <= 1e-12
-    assert (alone.used, alone.terms, alone.raw, alone.baseline) == (tuple(matrix[3].tolist()), None, None, 0.0)
-    assert scorer.score(np.empty((0, 6))).value.shape == (0,)
-    assert np.abs(EstimatorScorer(estimator, width=6, positive=0).score(matrix).value + scored.value - 1).max() <= 1e-12

@@ -1,6 +1,7 @@
 import copy
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from service.errors import ArtifactRejected
-from service.registry.bundled import load_bundled
+from service.registry.signing import sign_folder
 from service.training.__main__ import main
 from service.training.publish import publish
+from tests.registry.artifacts import KEY_NAME, PUBLISHER, load
 
 Rows = list[dict[str, str]]
 Write = Callable[[Rows], Path]
@@ -33,8 +35,11 @@ def fitted(cohort_rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fit(folder / "cohort.csv", folder / "out")
 
 
-def test_a_fitted_artifact_serves_what_its_estimator_predicts(fitted: Path) -> None:
-    version = load_bundled(fitted.parents[1], in_force=True).resolve("tb-exosomal-mirna")
+def test_a_fitted_and_signed_artifact_serves_what_its_estimator_predicts(fitted: Path, tmp_path: Path) -> None:
+    assert not (fitted / "signature").exists()
+    shutil.copytree(fitted, tmp_path / "tb-exosomal-mirna" / "1.0.0")
+    sign_folder(tmp_path / "tb-exosomal-mirna" / "1.0.0", pem=PUBLISHER.pem(), key_name=KEY_NAME)
+    version = load(tmp_path).resolve("tb-exosomal-mirna")
     estimator = joblib.load(fitted / "estimator.joblib")
     rows = np.random.default_rng(2).uniform(-10, 10, size=(500, 6))
     assert np.abs(version.scorer.score(rows).value - estimator.predict_proba(rows)[:, 1]).max() <= 1e-12
@@ -49,7 +54,7 @@ def test_the_same_data_give_the_same_bytes(
     assert "AUC" in said.err
     for name in ("manifest.json", "golden.json", "estimator.joblib"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
-    assert (fitted.parents[1] / "index.json").read_bytes() == (tmp_path / "b/index.json").read_bytes()
+    assert sorted(path.name for path in second.iterdir()) == ["estimator.joblib", "golden.json", "manifest.json"]
 
 
 def test_the_test_split_changes_nothing_that_was_learned(
@@ -131,10 +136,19 @@ def test_the_published_equation_is_written_as_it_is_bundled(tmp_path: Path) -> N
         assert (built / name).read_bytes() == (bundled / name).read_bytes()
 
 
-def test_what_does_not_read_back_is_not_indexed(tmp_path: Path) -> None:
+def test_what_does_not_read_back_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactRejected):
         publish(tmp_path, {"name": "a", "version": "1.0.0"}, {"golden.json": b"{}"})
-    assert not (tmp_path / "index.json").exists()
+
+
+def test_a_signature_stays_with_the_bytes_it_was_made_for(tmp_path: Path) -> None:
+    bundled = Path(__file__).parents[2] / "model_artifacts"
+    folder = Path(shutil.copytree(bundled, tmp_path / "out")) / "pgd-klkb1-inotrope" / "1.0.0"
+    build = ["pgd-klkb1-inotrope", "--out", str(tmp_path / "out"), "--date"]
+    assert main([*build, "2026-11-23"]) == 0
+    assert load(tmp_path / "out").resolve("pgd-klkb1-inotrope")
+    assert main([*build, "2026-11-24"]) == 0
+    assert not (folder / "signature").exists()
 
 
 def test_a_link_in_the_output_is_not_written_through(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from service.audit.committer import Committer
 from service.audit.log import LogWriter
 from service.audit.note import Signer
 from service.audit.outcome import SilentObserver
-from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
+from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.services import Services
+from tests.registry.artifacts import TRUSTED
 
 
 class Clock:
@@ -45,7 +46,8 @@ def services(database: Database, clock: Clock, signer: Signer) -> Iterator[Servi
     yield Services(
         database=database,
         committer=committer,
-        registry=ActiveSlot(ActiveModels((), {})),
+        registry=LiveRegistry(database, loader(TRUSTED)),
+        publishers=TRUSTED,
         pepper=b"p" * 32,
         site="test",
         idempotency_ttl=timedelta(hours=24),

@@ -1,4 +1,5 @@
-"""Writes scores, amendments, retractions, erasures, keys and reads into a real log, through the real committer."""
+"""Writes scores, amendments, retractions, erasures, keys, persons and reads into a real log, through the real
+committer."""
 
 from __future__ import annotations
 
@@ -15,14 +16,16 @@ from service.audit.log import LogWriter, Place
 from service.audit.note import Signer, open_checkpoint
 from service.audit.outcome import Receipt, SilentObserver
 from service.audit.submissions import NoRows
-from service.registry.active import ActiveModels, ActiveSlot
 from service.store.audit_log import SqlLogStorage, SqlTransaction, begin
 from service.store.engine import Database
 from service.store.scores import ScoreRow, insert_scores, link_scores
 from service.store.tables import score, score_log, score_retraction
 from service.workflows.keys import create_key, revoke_key
+from service.workflows.live_registry import LiveRegistry, loader
+from service.workflows.persons import add_person, change_passphrase, revoke_person
 from service.workflows.services import Services, new_uuid7
 
+PASSPHRASE = "zwölf gute Zeichen"
 MODEL = {"name": "model", "version": "1.0.0", "digest": "sha256:" + "0" * 64, "status_claim": "research_use_only"}
 
 
@@ -93,7 +96,7 @@ class Recorder:
         self.services = Services(
             database=self.database,
             committer=self.committer,
-            registry=ActiveSlot(ActiveModels((), {})),
+            registry=LiveRegistry(self.database, loader(())),
             pepper=b"p" * 32,
             site="test",
             idempotency_ttl=timedelta(hours=24),
@@ -174,16 +177,31 @@ class Recorder:
         for future in futures:
             future.result()
 
-    def key(self, name: str = "LIMS", *, development: bool = False) -> str:
+    def key(self, name: str = "LIMS", *, development: bool = False, person_id: str | None = None) -> str:
         """Create a key; its id."""
         scopes = ("scores:write", "scores:read")
-        return create_key(self.services, name=name, scopes=scopes, actor="system:cli", development=development)[
-            0
-        ].key_id
+        row, _ = create_key(
+            self.services, name=name, scopes=scopes, actor="system:cli", development=development, person_id=person_id
+        )
+        return row.key_id
 
     def revoke(self, key_id: str) -> None:
         self.now += timedelta(seconds=1)
         revoke_key(self.services, key_id=key_id, actor="system:cli")
+
+    def person(self, name: str = "Zoë Müller") -> str:
+        """Add a person; the id."""
+        return add_person(self.services, name=name, passphrase=PASSPHRASE, actor="system:cli").person_id
+
+    def change(self, person_id: str) -> None:
+        """Give a person another passphrase."""
+        new = PASSPHRASE.upper()
+        change_passphrase(self.services, person_id=person_id, passphrase=PASSPHRASE, new_passphrase=new)
+
+    def revoke_person(self, person_id: str) -> None:
+        """Revoke a person and their keys."""
+        self.now += timedelta(seconds=1)
+        revoke_person(self.services, person_id=person_id, actor="system:cli")
 
     def retract(self, score_id: str) -> Receipt:
         """Retract a score."""
@@ -245,6 +263,10 @@ class Recorder:
         self.retract(self.subjects["erased"][1])
         self.retract(self.subjects["S-1"][0])
         self.revoke(keys[0])
+        persons = [self.person("Zoë Müller"), self.person("木村 拓哉"), self.person("Ada Lovelace")]
+        self.key("portal", person_id=persons[0])
+        self.key("second portal", person_id=persons[1])
+        self.change(persons[2])
         self.read(256)
         self.reopen()
         self.key("three")
@@ -254,3 +276,5 @@ class Recorder:
         self.retract(self.score("S-10", value=0.75))
         self.revoke(keys[1])
         self.read(3)
+        self.change(persons[1])
+        self.revoke_person(persons[1])

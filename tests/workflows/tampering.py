@@ -24,7 +24,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "score_log": ("score_id", "log_id", "seq"),
     "score_retraction": ("score_id", "log_id", "seq"),
-    "api_key": ("key_id", "name", "secret_hmac", "scopes", "created_at", "revoked_at", "development"),
+    "api_key": ("key_id", "name", "secret_hmac", "scopes", "created_at", "revoked_at", "development", "person_id"),
+    "person": ("person_id", "name", "passphrase_salt", "passphrase_hash", "created_at", "revoked_at"),
 }  # fmt: skip
 
 

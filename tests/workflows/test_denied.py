@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from service.audit.entry import Entry
-from service.errors import NotFound, ScopeMissing, ServiceError, Unauthenticated
+from service.errors import NotFound, ScopeMissing, ServiceError, SignatureRefused, Unauthenticated
 from service.workflows.denied import CAPACITY, DeniedAccess, record_denied
 from service.workflows.services import Services
 
@@ -31,7 +31,7 @@ def recorded(services: Services) -> list[tuple[str | None, str | None, object]]:
 def test_there_is_one_entry_for_each_reason_and_key(services: Services) -> None:
     denied = noted(
         (Unauthenticated, None), (ScopeMissing, "k1"), (Unauthenticated, "k1"), (ScopeMissing, "k2"),
-        (NotFound, "k1"), (ScopeMissing, "k1"),
+        (NotFound, "k1"), (SignatureRefused, "k1"), (ScopeMissing, "k1"),
     )  # fmt: skip
     asyncio.run(denied.flush(services))
     expected = [

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.workflows.services import in_thread, new_uuid7, utc_now
+from service.workflows.patience import in_thread
+from service.workflows.services import new_uuid7, utc_now
 
 
 @given(st.integers(0, 2**36), st.integers(0, 2**74 - 1))

@@ -61,7 +61,8 @@ def test_a_history_with_every_kind_of_row_is_sound(history: Recorder) -> None:
     assert found.sound
     assert [log.state for log in found.logs] == ["sealed", "open"]
     assert found.records is not None
-    assert (found.records.scores, found.records.retractions, found.records.keys) == (14, 2, 3)
+    assert (found.records.scores, found.records.retractions) == (14, 2)
+    assert (found.records.keys, found.records.persons) == (5, 3)
     assert json.loads(json.dumps(found.document()))["first_break"] is None
 
 
@@ -87,12 +88,13 @@ def test_the_quick_verification_leaves_the_rows_alone(history: Recorder) -> None
 
 SPARED = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 4)"
 STANDING = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 3)"
+PERSONS = 20  # the place of the first person in the first log
 TAMPERED = {
     "an entry": ("UPDATE audit_entry SET entry = leaf_hash WHERE log_id = 1 AND seq = 7", "row 7"),
     "a leaf": ("UPDATE audit_entry SET leaf_hash = (SELECT root FROM audit_log WHERE log_id = 1) "
                "WHERE log_id = 1 AND seq = 7", "row 7"),
     "an entry gone": ("DELETE FROM audit_entry WHERE log_id = 1 AND seq = 7", "row 7"),
-    "the tail gone": ("DELETE FROM audit_entry WHERE log_id = 2 AND seq >= 10", "row 10..11"),
+    "the tail gone": ("DELETE FROM audit_entry WHERE log_id = 2 AND seq >= 10", "row 10..14"),
     "a tile": ("UPDATE audit_tile SET root = (SELECT root FROM audit_log WHERE log_id = 1)", "256-range 0..255"),
     "a tile gone": ("DELETE FROM audit_tile", "256-range 0..255"),
     "the root": ("UPDATE audit_log SET root = (SELECT root FROM audit_tile) WHERE log_id = 2", "head"),
@@ -140,7 +142,27 @@ TAMPERED = {
     "a key revoked": ("UPDATE api_key SET revoked_at = created_at WHERE revoked_at IS NULL", "api_key"),
     "a key gone": ("DELETE FROM api_key WHERE revoked_at IS NULL", "api_key 1: The key of this entry"),
     "a key made": ("INSERT INTO api_key SELECT 'x', name, salt, scopes, api_key.created_at, NULL, development, NULL "
-                   f"FROM api_key, score WHERE revoked_at IS NULL AND score_id = {SPARED}", "api_key: A key is stored"),
+                   f"FROM api_key, score WHERE api_key.name = 'three' AND score_id = {SPARED}",
+                   "api_key: A key is stored"),
+    "a key given to a person": ("UPDATE api_key SET person_id = (SELECT person_id FROM person WHERE revoked_at IS NULL "
+                                "AND name LIKE 'Z%') WHERE name = 'three'", "api_key 1: The stored key"),
+    "a key given to another": ("UPDATE api_key SET person_id = (SELECT person_id FROM person WHERE name LIKE 'Ada%') "
+                               "WHERE name = 'portal'", f"api_key {PERSONS + 3}: The stored key"),
+    "a person's key taken away": ("UPDATE api_key SET person_id = NULL WHERE name = 'portal'",
+                                  f"api_key {PERSONS + 3}: The stored key"),
+    "a person's name": ("UPDATE person SET name = 'Ada King' WHERE name LIKE 'Ada%'", f"person {PERSONS + 5}: The"),
+    "a passphrase of another": ("UPDATE person SET passphrase_hash = (SELECT passphrase_hash FROM person "
+                                "WHERE name LIKE 'Ada%') WHERE name LIKE 'Z%'", f"person {PERSONS}: The"),
+    "a salt of another": ("UPDATE person SET passphrase_salt = (SELECT passphrase_salt FROM person WHERE name LIKE "
+                          "'Ada%') WHERE name LIKE 'Z%'", f"person {PERSONS}: The"),
+    "a person in force again": ("UPDATE person SET revoked_at = NULL", "person 12: A person is stored as revoked"),
+    "a person revoked": ("UPDATE person SET revoked_at = created_at WHERE name LIKE 'Z%'",
+                         f"person {PERSONS}: A person is stored as revoked"),
+    "a person's time": ("UPDATE person SET created_at = '2026-11-23T05:51:19.123457Z' WHERE name LIKE 'Z%'",
+                        f"person {PERSONS}: The"),
+    "a person gone": ("DELETE FROM person WHERE name LIKE 'Z%'", f"person {PERSONS}: The person of this entry"),
+    "a person made": ("INSERT INTO person SELECT 'ffffffffffffffff', 'Eve', passphrase_salt, passphrase_hash, "
+                      "created_at, NULL FROM person WHERE name LIKE 'Z%'", "person: A person is stored whom no entry"),
 }  # fmt: skip
 
 
@@ -165,6 +187,7 @@ def copied(history: Recorder, admin: Administrator) -> Iterator[None]:
         "score_log",
         "score_retraction",
         "api_key",
+        "person",
     )
     for name in names:
         admin.run(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}")
@@ -234,6 +257,9 @@ ENTRIES = {
     "a retraction of nothing": Entry("score.retracted", Recorder.now, "system:cli", "test"),
     "a revocation of no key": Entry("key.revoked", Recorder.now, "system:cli", "test", record="0" * 16),
     "a key without a row": Entry("key.created", Recorder.now, "system:cli", "test", record="0" * 16),
+    "a person without a row": Entry("person.added", Recorder.now, "system:cli", "test", record="0" * 16),
+    "a change of nobody": Entry("person.changed", Recorder.now, "system:cli", "test", record="0" * 16),
+    "a revocation of nobody": Entry("person.revoked", Recorder.now, "system:cli", "test", record="0" * 16),
     "a score without a row": Entry("score.reported", Recorder.now, "system:cli", "test"),
 }
 
@@ -253,6 +279,40 @@ def test_a_key_created_or_revoked_twice_is_reported(fresh: Recorder) -> None:
     lines = verified(fresh).lines()
     assert any("created twice" in line for line in lines)
     assert any("revoked twice" in line for line in lines)
+
+
+def test_a_person_added_twice_or_revoked_with_a_key_in_force_is_reported(fresh: Recorder) -> None:
+    person_id = fresh.person()
+    fresh.key("first", person_id=person_id)
+    for kind in ("person.added", "person.revoked", "person.changed"):
+        entry = Entry(kind, fresh.now, "system:cli", "test", record=person_id)
+        fresh.committer.submit(NoRows(), None, entry).result()
+    fresh.key("second", person_id=person_id)
+    lines = verified(fresh).lines()
+    for place, said in (
+        ("person 3", "added twice"),
+        ("person 4", "who had a key in force"),
+        ("person 5", "changed or revoked who was not in force"),
+        ("api_key 6", "for a person who was not in force"),
+        ("person 1", "stored as revoked at another time"),
+    ):
+        assert any(place in line and said in line for line in lines), (said, lines)
+
+
+@pytest.mark.parametrize("column", ["passphrase_salt", "passphrase_hash", "name", "created_at"])
+def test_a_person_of_other_types_is_a_finding_and_no_traceback(sqlite_backend: Any, column: str) -> None:
+    recorder = Recorder(sqlite_backend.migrated())
+    recorder.person()
+    recorder.close()
+    admin = administrator(recorder.url)
+    for value in ("x'ff'", "CAST(x'ff' AS TEXT)", "7", f"CAST({column} AS TEXT)", f"CAST({column} AS BLOB)"):
+        admin.run(f"CREATE TABLE kept AS SELECT {column} AS kept FROM person")
+        if admin.run(f"UPDATE person SET {column} = {value} WHERE typeof({value}) <> typeof({column})"):
+            assert any("person 1: The stored person" in line for line in verified(recorder).lines())
+        admin.run(f"UPDATE person SET {column} = (SELECT kept FROM kept); DROP TABLE kept")
+    assert verified(recorder).sound
+    admin.close()
+    sqlite_backend.remove(recorder.url)
 
 
 @pytest.mark.parametrize("column", ["note", "origin", "vkey", "state", "last_recorded_at"])

@@ -1,0 +1,88 @@
+"""The registry's part of the OpenAPI document: the routes that `routes_registry` declares without the framework."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.api.openapi_parts import REF, body_of, problems_of, responses_of
+from service.api.schemas import HistoryAnswer, ModelPage, RegistrationAnswer, TransitionAnswer
+from service.domain.model_life import HISTORY
+from service.domain.query import query_parameters
+
+REGISTRY_ANSWERS = (ModelPage, RegistrationAnswer, TransitionAnswer, HistoryAnswer)
+
+
+def registry_paths() -> dict[str, Any]:
+    """The operations by path and method."""
+    return {
+        "/v1/models": {"get": _list(), "post": _register()},
+        "/v1/models/{name}/versions/{version}/transitions": {"post": _transition()},
+        "/v1/models/{name}/history": {"get": _history()},
+    }
+
+
+def _list() -> dict[str, Any]:
+    return {
+        "tags": ["models"],
+        "summary": "List models",
+        "description": "Every model with its aliases and its newest version.",
+        "operationId": "list_models",
+        "responses": responses_of("200", "All models", "ModelPage", 401, 403, 503),
+    }
+
+
+def _register() -> dict[str, Any]:
+    answer = {"application/json": {"schema": {"$ref": REF + "RegistrationAnswer"}}}
+    errors = problems_of(401, 403, 408, 409, 413, 415, 422, 503)
+    return {
+        "tags": ["registry"],
+        "summary": "Register an artifact",
+        "description": "Takes the zip of an artifact. Nothing in it runs before its signature and its digests were "
+        "checked; what is refused leaves an audit entry and nothing else. The version is then tested and ends "
+        "`verified`, or `rejected` with the fault. The same bytes once more answer 200.",
+        "operationId": "post_model",
+        "requestBody": {
+            "required": True,
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        "responses": {
+            "201": {
+                "description": "Registered",
+                "content": answer,
+                "headers": {"Location": {"schema": {"type": "string"}, "description": "Where the version can be read"}},
+            },
+            "200": {"description": "These bytes are registered already", "content": answer},
+        }
+        | {str(status): response for status, response in errors.items()},
+    }
+
+
+def _transition() -> dict[str, Any]:
+    errors = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
+    return {
+        "tags": ["registry"],
+        "summary": "Sign for a version: approve, reject, retire, withdraw, or point an alias to it",
+        "description": "Needs a key that belongs to a person, and that person's passphrase. The printed name, the time "
+        "and the meaning of the signature are kept with the version (21 CFR 11.50). Approval takes a second person. "
+        "Of two transitions at once one is made, the other answers 409.",
+        "operationId": "post_transition",
+        "parameters": [_path("name"), _path("version")],
+        "requestBody": body_of("TransitionRequest"),
+        "responses": responses_of("201", "Done, and in force here", "TransitionAnswer", *errors),
+    }
+
+
+def _history() -> dict[str, Any]:
+    return {
+        "tags": ["registry"],
+        "summary": "What happened to a model, and how it stood at a time",
+        "description": "Every transition up to `as_of`, and the states and aliases that were then in force: with the "
+        "recorded time of a score, the version that answered.",
+        "operationId": "get_history",
+        "parameters": [_path("name"), *query_parameters(HISTORY)],
+        "responses": responses_of("200", "The history", "HistoryAnswer", 401, 403, 404, 422, 500, 503),
+    }
+
+
+def _path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

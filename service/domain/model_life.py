@@ -1,0 +1,54 @@
+"""What a person asks of a version of a model, and as of when its past is asked for; one table each checks and tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.domain.decode import decode
+from service.domain.fields import FREE_TEXT, MODEL_NAME
+from service.domain.query import read_document, read_query
+from service.domain.record import Field, Record
+from service.domain.shape import Choice, Instant, Text
+
+MEANINGS = ("authorship", "review", "approval", "responsibility")
+"""What a signature can mean: the examples of 21 CFR 11.50(a)(3)."""
+
+_PASSPHRASE = Text(r"[\s\S]+", "the passphrase of the person the key belongs to", high=1024)
+
+TRANSITION = Record(
+    {
+        "to": Field(Text(MODEL_NAME, "approved, rejected, retired, withdrawn, or an alias", high=64), required=True),
+        "reason": Field(FREE_TEXT, required=True),
+        "meaning": Field(Choice(MEANINGS), required=True),
+        "passphrase": Field(_PASSPHRASE, required=True),
+    }
+)
+HISTORY = Record({"as_of": Field(Instant())})
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What a person signs: the state or alias to bring a version to, why, and what the signature means."""
+
+    to: str
+    reason: str
+    meaning: str
+    passphrase: str = field(repr=False)
+
+
+def parse_transition(body: bytes) -> Signing:
+    """The transition in a body; raises MalformedBody, or InputRejected with every problem."""
+    return read_transition(decode(body))
+
+
+def read_transition(document: object) -> Signing:
+    """The transition in a decoded document; raises InputRejected with every problem."""
+    return Signing(**read_document(TRANSITION, document))
+
+
+def parse_history(parameters: Sequence[tuple[str, str]]) -> datetime | None:
+    """The time that is asked for in the (name, text) pairs of a query string, if there is one; raises InputRejected."""
+    as_of: datetime | None = read_query(HISTORY, parameters).get("as_of")
+    return as_of

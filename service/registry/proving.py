@@ -1,0 +1,38 @@
+"""What is tested when a version is registered: golden vectors, and that lowered coefficients are the estimator's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.errors import ChildEnded, ChildFailed, EstimatorUnavailable
+from service.registry.artifact import Artifact, verify_artifact
+from service.registry.child import START_SECONDS
+from service.registry.estimator_process import MANIFEST, start_worker
+from service.registry.loading import in_state, release
+from service.registry.lower import LoweringProof
+from service.registry.manifest import parse_manifest
+from service.registry.manifest_estimator import Fitted
+
+
+def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = None) -> LoweringProof:
+    """Opens the estimator in a child process and compares it with the manifest's coefficients on the golden inputs.
+
+    `files` are the artifact's, the manifest's bytes among them, digests and signature checked. Raises ArtifactRejected
+    where they differ or the estimator cannot be opened, EstimatorUnavailable where the process fails.
+    """
+    manifest = parse_manifest(files[MANIFEST])
+    try:
+        with start_worker(manifest, files, memory_bytes=memory_bytes) as child:
+            found, _ = child.call({"do": "prove"}, timeout=START_SECONDS)
+    except (ChildEnded, ChildFailed) as error:
+        raise EstimatorUnavailable(f"The lowering was not proved. {error.message}") from None
+    return LoweringProof(**found)
+
+
+def self_test(artifact: Artifact, *, prove: bool) -> None:
+    """Raises ArtifactRejected where the artifact does not give its own values on this machine; with `prove` also where
+    lowered coefficients are not its estimator's. EstimatorUnavailable where a process fails."""
+    release(in_state(verify_artifact(artifact), "verified"))
+    estimator = artifact.manifest.estimator
+    if prove and isinstance(estimator, Fitted) and estimator.lowered is not None:
+        prove_lowered(artifact.parts())

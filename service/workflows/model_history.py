@@ -1,0 +1,118 @@
+"""What happened to a model, and how it stood at any time: replayed from the log, not read from the present state.
+
+A transition is dated behind everything recorded before it (`audit.log`, rule 4), so the state `as_of` the time at which
+a score was recorded is the one under which it was scored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.audit.entry import Entry, commitment, timestamp
+from service.errors import ModelNotFound, RecordDamaged
+from service.registry.semver import version_order
+from service.store.engine import Database
+from service.store.models import RecordedTransition, list_transitions
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One transition: when and where it was recorded, and what its statement says."""
+
+    at: datetime
+    origin: str
+    index: int
+    transition_id: str
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The transitions of a model up to some time, the states of its versions and its aliases as they then were."""
+
+    name: str
+    happened: tuple[Happened, ...]
+    states: dict[str, str]
+    aliases: dict[str, str]
+
+
+def find_history(database: Database, name: str, as_of: datetime | None = None) -> History:
+    """The history of a model up to and with `as_of`. Raises ModelNotFound, RecordDamaged."""
+    with database.read() as connection:
+        recorded = list_transitions(connection, name)
+    if not recorded:
+        raise ModelNotFound("No such model.", "List the models with GET /v1/models.")
+    all_of_it = [_happened(one) for one in recorded]
+    return replayed(name, [one for one in all_of_it if as_of is None or one.at <= as_of])
+
+
+def find_registrant(database: Database, name: str, version: str) -> str | None:
+    """The person who registered a version; None where a machine did."""
+    for one in find_history(database, name).happened:
+        if one.said["kind"] == "model.registered" and one.said["version"] == version:
+            person: str | None = one.said["person"]
+            return person
+    raise RecordDamaged("The registration of the version is not on record.", "Have the audit log verified.")
+
+
+def replayed(name: str, happened: Iterable[Happened]) -> History:
+    """How a model stands after these transitions."""
+    states: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    taken = tuple(happened)
+    for one in taken:
+        apply(one.said, states, aliases)
+    ordered = dict(sorted(states.items(), key=lambda item: version_order(item[0])))
+    return History(name, taken, ordered, dict(sorted(aliases.items())))
+
+
+def apply(said: dict[str, Any], states: dict[str, str], aliases: dict[str, str]) -> None:
+    """Make in `states` (version -> state) and `aliases` (alias -> version) what a statement says was done."""
+    if "alias" in said:
+        aliases[said["alias"]] = said["to"]
+    elif said["to"] is not None:
+        states[said["version"]] = said["to"]
+    for alias in said.get("dropped", ()):
+        aliases.pop(alias, None)
+
+
+def rendered(history: History, as_of: datetime | None) -> dict[str, Any]:
+    """A history as it is answered."""
+    return {
+        "name": history.name,
+        "as_of": None if as_of is None else timestamp(as_of),
+        "aliases": history.aliases,
+        "versions": [{"version": version, "state": state} for version, state in history.states.items()],
+        "items": [_item(one) for one in history.happened],
+        "next_cursor": None,
+    }
+
+
+def _item(one: Happened) -> dict[str, Any]:
+    said = one.said
+    kept = ("version", "digest", "from", "to", "alias", "dropped", "publisher", "fault")
+    signed = ("actor", "person", "printed_name", "meaning", "reason")
+    return {
+        "id": one.transition_id,
+        "kind": said["kind"].removeprefix("model."),
+        **{name: said.get(name) for name in kept},
+        **{name: said[name] for name in signed},
+        "at": timestamp(one.at),
+        "audit": {"origin": one.origin, "index": one.index},
+    }
+
+
+def _happened(one: RecordedTransition) -> Happened:
+    row = one.row
+    try:
+        entry = Entry.parse(one.entry)
+        intact = entry.record == row.transition_id and entry.out == commitment(row.salt, row.statement)
+    except ValueError:
+        intact = False
+    if not intact:
+        raise RecordDamaged("A transition is not the one that was recorded.", "Have the audit log verified.")
+    return Happened(entry.at, one.origin, row.seq, row.transition_id, json.loads(row.statement))

@@ -1,0 +1,159 @@
+"""Whether the registry is what the log recorded: every transition, state and alias, and every byte of every artifact.
+
+Rules:
+1. A transition's entry commits to its statement, and says in clear what was moved; statement, entry and columns have to
+   agree, and each move has to begin where the one before it ended.
+2. What the moves come to has to be the states and aliases in the tables, no more and no less: an alias that was moved
+   by hand in SQL is found here.
+3. A score names a version that was approved when it was recorded, by its digest. Of models that the log had not heard
+   of then, as before there was a registry, nothing is said.
+4. The bytes of a registered version have to be there, under their digests. Bytes that no version names are what an
+   interrupted upload left, and are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any
+
+from service.audit.entry import Entry, commitment
+
+StoredRow = tuple[Any, ...]
+Fault = tuple[str, str]
+"""A table, and what is wrong with it."""
+
+_SALT_BYTES = 32
+
+
+class ModelLedger:
+    """What the entries said of models so far."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, str], tuple[str, str | None, str]] = {}
+        self._aliases: dict[tuple[str, str], str] = {}
+        self._names: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def take(self, entry: Entry, row: StoredRow | None) -> str | None:
+        """Take in an entry of a transition and the row (transition_id, name, version, statement, salt) that stands
+        for it; what is wrong with them, or None."""
+        if row is None:
+            return "The transition of this entry is not stored."
+        said = _statement(entry, row)
+        if said is None:
+            return "The stored transition is not the one that the entry commits to."
+        if not self._follows(said):
+            return "The transition does not begin where the one before it ended."
+        self._apply(said)
+        return None
+
+    def find_score_fault(self, entry: Entry) -> str | None:
+        """What is wrong with a score recorded now: a model that the log knows answers with versions in force alone."""
+        name, _, version = (entry.model or "").partition("@")
+        digest, _, state = self._versions.get((name, version), (None, None, None))
+        if name not in self._names or (state == "approved" and digest == entry.model_digest):
+            return None
+        return "The score was made by a version that was not in force."
+
+    def faults(self, versions: Iterable[StoredRow], aliases: Iterable[StoredRow]) -> Iterator[Fault]:
+        """What is wrong with the rows of versions and aliases, once every entry was taken in (rule 2)."""
+        yield from _differences(
+            "model_version", {(row[0], row[1]): tuple(row[2:]) for row in versions}, self._versions, "version"
+        )
+        yield from _differences("model_alias", {(row[0], row[1]): row[2] for row in aliases}, self._aliases, "alias")
+
+    def faults_of_bytes(self, parts: Iterable[StoredRow]) -> Iterator[Fault]:
+        """What is wrong with the stored bytes (rule 4); `parts` are (digest, part, content) by digest and part."""
+        manifests = {digest for digest, _, _ in self._versions.values()}
+        found: set[str] = set()
+        wanted = manifests | {signature for _, signature, _ in self._versions.values() if signature is not None}
+        for digest, whole, content in _files(parts, manifests):
+            if whole:
+                found.add(digest)
+            if content is not None and whole:
+                wanted |= _named(content)
+        missing = len(wanted - found)
+        if missing:
+            yield "artifact_part", f"The bytes of {missing} files of registered versions are missing or altered."
+
+    def _follows(self, said: dict[str, Any]) -> bool:
+        key = (said["name"], said["version"])
+        state = self._versions.get(key, (None, None, None))[2]
+        dropped = said.get("dropped", [])
+        if any(self._aliases.get((said["name"], alias)) != said["version"] for alias in dropped):
+            return False
+        if "alias" in said:
+            return state == "approved" and self._aliases.get((said["name"], said["alias"])) == said["from"]
+        return said["to"] is None or state == said["from"]
+
+    def _apply(self, said: dict[str, Any]) -> None:
+        key = (said["name"], said["version"])
+        if "alias" in said:
+            self._aliases[said["name"], said["alias"]] = said["to"]
+        elif said["to"] is not None:
+            self._names.add(said["name"])
+            self._versions[key] = (said["digest"], said["signature_digest"], said["to"])
+        for alias in said.get("dropped", []):
+            del self._aliases[said["name"], alias]
+
+
+def is_transition(entry: Entry) -> bool:
+    """Whether an entry of a model is about a transition; the others tell of artifacts that were refused."""
+    return entry.record is not None
+
+
+def _statement(entry: Entry, row: StoredRow) -> dict[str, Any] | None:
+    """The statement of a row, where it is the one the entry commits to and says the same."""
+    transition_id, name, version, statement, salt = row
+    if type(statement) is not bytes or type(salt) is not bytes or len(salt) != _SALT_BYTES:
+        return None
+    if transition_id != entry.record or commitment(salt, statement) != entry.out:
+        return None
+    said: dict[str, Any] = json.loads(statement)
+    model = (said["kind"], f"{said['name']}@{said['version']}", said["digest"], said["actor"])
+    if (said["name"], said["version"]) != (name, version):
+        return None
+    if model != (entry.kind, entry.model, entry.model_digest, entry.actor):
+        return None
+    moved = {key: said[key] for key in ("from", "to", "alias", "dropped") if key in said}
+    return said if moved == entry.detail else None
+
+
+def _differences(table: str, stored: dict[Any, Any], recorded: dict[Any, Any], what: str) -> Iterator[Fault]:
+    if any(key not in recorded for key in stored):
+        yield table, f"A {what} is stored that no entry recorded."
+    if any(key not in stored for key in recorded):
+        yield table, f"A {what} that was recorded is not stored."
+    if any(stored[key] != recorded[key] for key in stored.keys() & recorded.keys()):
+        yield table, f"A {what} is stored as something else than its entries say."
+
+
+def _files(parts: Iterable[StoredRow], kept: set[str]) -> Iterator[tuple[str, bool, bytes | None]]:
+    """Each file: its digest, whether its parts come to that digest, and its bytes where it is one of `kept`."""
+    current: Any = None
+    hashed, count, intact, content = sha256(), 0, True, b""
+    for digest, part, piece in parts:
+        if digest != current:
+            if type(current) is str:
+                yield (
+                    current,
+                    intact and "sha256:" + hashed.hexdigest() == current,
+                    content if current in kept else None,
+                )
+            current, hashed, count, intact, content = digest, sha256(), 0, True, b""
+        intact = intact and part == count and type(piece) is bytes
+        if intact:
+            hashed.update(piece)
+            content = content + piece if digest in kept else b""
+        count += 1
+    if type(current) is str:
+        yield current, intact and "sha256:" + hashed.hexdigest() == current, content if current in kept else None
+
+
+def _named(manifest: bytes) -> set[str]:
+    """The digests that a manifest names; its own digest is right, so it is what was registered."""
+    return set(json.loads(manifest)["files"].values())

@@ -1,0 +1,72 @@
+"""A publisher of the tests, and artifacts in the forms the tests need: signed, unsigned, as folders and as files."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service.audit.note import Signer
+from service.registry.active import ActiveModels
+from service.registry.artifact import Artifact
+from service.registry.bundled import load_bundled
+from service.registry.estimator_file import load_estimator
+from service.registry.publishers import PUBLISHERS
+from service.registry.signature import sign
+
+BUNDLED = Path(__file__).parents[2] / "model_artifacts"
+TB = "tb-exosomal-mirna"
+PGD = "pgd-klkb1-inotrope"
+
+KEY_NAME = "tests-publisher"
+PUBLISHER = Signer.generate()
+TRUSTED = (*PUBLISHERS, PUBLISHER.vkey(KEY_NAME))
+
+Document = dict[str, Any]
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def load(folder: Path, *, in_force: bool = True) -> ActiveModels:
+    return load_bundled(folder, in_force=in_force, trusted=TRUSTED)
+
+
+def signature_of(manifest: bytes, signer: Signer = PUBLISHER, key_name: str = KEY_NAME) -> bytes:
+    document = json.loads(manifest)
+    return sign(signer, key_name, document["name"], document["version"], digest(manifest))
+
+
+def bundled_files(name: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (BUNDLED / name / "1.0.0").iterdir()}
+
+
+def rebuilt(files: Mapping[str, bytes], document: Document | None = None, *, signed: bool = True) -> dict[str, bytes]:
+    """`files` with the manifest `document`, its digests made right again, and signed by the publisher of the tests."""
+    document = json.loads(files["manifest.json"]) if document is None else document
+    listed = {name: data for name, data in files.items() if name not in {"manifest.json", "signature"}}
+    manifest = json.dumps(document | {"files": {name: digest(data) for name, data in listed.items()}}).encode()
+    signature = {"signature": signature_of(manifest)} if signed else {}
+    return {**listed, "manifest.json": manifest, **signature}
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def with_estimator(name: str, data: bytes, *, signed: bool = True) -> dict[str, bytes]:
+    """The tuberculosis artifact with the file `name` (estimator.joblib or estimator.skops) in its estimator's place."""
+    files = bundled_files(TB)
+    document = json.loads(files["manifest.json"])
+    del files["estimator.joblib"]
+    document["estimator"] |= {"format": name.rpartition(".")[2], "file": name}
+    return rebuilt({**files, name: data}, document, signed=signed)
+
+
+def opened(artifact: Artifact) -> Any:
+    """The estimator of an examined artifact, as the child process opens it."""
+    return load_estimator(artifact.manifest, artifact.files, signed=artifact.publisher is not None)
