@@ -39,7 +39,7 @@ class Measured:
 
     def varying(self, rows: Indices) -> Measured:
         """Without the analytes that have one value only, or none, in `rows`."""
-        keep = _varies(self.values[rows])
+        keep = varies(self.values[rows])
         dropped = int((~keep).sum())
         notes = (*self.notes, f"{dropped} analytes never vary and are left out") if dropped else self.notes
         kept = tuple(a for a, use in zip(self.analytes, keep, strict=True) if use)
@@ -63,7 +63,7 @@ def measure(spec: Spec, joined: Joined) -> Measured:
 
 def constant_problems(spec: Spec, measured: Measured, rows: Indices) -> list[Problem]:
     """Listed analytes that have one value only in `rows`, and groups of which nothing varies."""
-    keep = _varies(measured.values[rows])
+    keep = varies(measured.values[rows])
     problems = []
     for index, group in enumerate(spec.analytes):
         members = [place for place, a in enumerate(measured.analytes) if a.group == index]
@@ -80,7 +80,8 @@ def constant_problems(spec: Spec, measured: Measured, rows: Indices) -> list[Pro
     return problems
 
 
-def _varies(values: Floats) -> Flags:
+def varies(values: Floats) -> Flags:
+    """Which columns of `values` (n, p) have more than one value; a missing one is none."""
     high, low = np.where(np.isnan(values), -np.inf, values), np.where(np.isnan(values), np.inf, values)
     return np.asarray(high.max(axis=0) > low.min(axis=0))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from service.training.analyte_columns import varies
 from service.training.cohort import Floats
 from service.training.cut_points import CutRule
 from service.training.dataset import Dataset, Rows
@@ -95,10 +96,11 @@ def _plain_errors(
 
 def _controls(rows: Rows, settings: Settings, effort: EvaluationSpec, workers: Workers) -> Mapping[str, Control]:
     found = {}
-    if rows.covariates.shape[1]:
-        found[COVARIATES] = _control("covariates alone", rows.design, rows.covariates, effort, workers)
-    if rows.technical.shape[1]:
-        found[TECHNICAL] = _control("technical measures alone", rows.design, rows.technical, effort, workers)
+    sides = ((COVARIATES, "covariates alone", rows.covariates), (TECHNICAL, "technical measures alone", rows.technical))
+    for code, name, columns in sides:
+        varying = columns[:, varies(columns)]
+        if varying.shape[1]:
+            found[code] = _control(name, rows.design, varying, effort, workers)
     if rows.people < rows.count:
         alone = rows.design.relabelled(rows.design.positive, np.arange(rows.count))
         found[UNGROUPED] = _auc_of("samples of one person in different folds", alone, settings, effort, workers)

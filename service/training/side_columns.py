@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.training.analyte_columns import Measured
+from service.training.analyte_columns import Measured, varies
 from service.training.cohort import Floats
 from service.training.joined import Joined
 from service.training.spec import CovariateColumn, Spec, TechnicalColumn
@@ -52,10 +52,11 @@ def technical_matrix(spec: Spec, joined: Joined, measured: Measured) -> tuple[tu
         for name, column in _technical(technical, joined):
             names.append(name)
             columns.append(column)
-    varying = [place for place, column in enumerate(columns) if np.nanmax(column) > np.nanmin(column)]
-    if not varying:
+    if not columns:
         return (), np.zeros((joined.count, 0))
-    return tuple(names[place] for place in varying), np.column_stack([columns[place] for place in varying])
+    matrix = np.column_stack(columns)
+    keep = varies(matrix)
+    return tuple(name for name, use in zip(names, keep, strict=True) if use), matrix[:, keep]
 
 
 def _technical(technical: TechnicalColumn, joined: Joined) -> list[tuple[str, Floats]]:
