@@ -74,7 +74,7 @@ def build(order: Order, *, progress: Progress, say: Callable[[str], None]) -> Bu
     say(f"{dataset.fit.people} people to fit on, {len(dataset.analytes)} analytes to choose from")
     workers = Workers(order.jobs, spec.seed, progress)
     settings = settings_of(spec, dataset)
-    model = workers.run("final model", "final", _Final(dataset, settings), 1)[0]
+    model = final_model_of(dataset, settings, workers)
     draft = finish(dataset, model, _NO_REFITS, workers.generator("proof"))
     _written(read, dataset, draft, None, order.honoured, workers)
     say(f"{len(draft.analytes)} analytes, C = {model.penalty:g}, cut-point {_points(model)}")
@@ -86,6 +86,11 @@ def build(order: Order, *, progress: Progress, say: Callable[[str], None]) -> Bu
     beside = order.out / spec.name / f"{spec.version}.evidence.json"
     beside.write_bytes(to_bytes(evidence_document(dataset, final, evidence, findings, verified.artifact.digest)))
     return Built(verified, evidence, findings, beside)
+
+
+def final_model_of(dataset: Dataset, settings: Settings, workers: Workers) -> Model:
+    """The model of all training people; it depends on data, spec and seed alone, never on how much is evaluated."""
+    return workers.run("final model", "final", _Final(dataset, settings), 1)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from service.errors import ArtifactRejected, ServiceError
 from service.registry.artifact import verify_artifact
 from service.registry.manifest import parse_manifest
 from service.training.build import Built, Order, build
+from service.training.card_numbers import INSIDE
 from service.training.cohort import CohortRejected
 from service.training.manifest_out import Honoured
 from service.training.workers import Silent
@@ -184,3 +185,49 @@ def test_a_file_too_many_is_refused(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "spec.yaml", spec_document())
     with pytest.raises(CohortRejected, match="not as many files"):
         build(Order((data, data), spec, tmp_path), progress=Silent(), say=lambda _: None)
+
+
+def test_held_out_people_are_judged_once_and_shown_first(make: Make) -> None:
+    people = simulate(5, people=120, effect=1.0)
+    people.columns["site"] = ["second" if row % 3 == 0 else "first" for row in range(120)]
+    people.columns["run"] = [str(row) for row in range(120)]
+    people.columns["plate"] = [f"plate {row // 2 % 3}" for row in range(120)]
+    split = {"column": "site", "fit_on": ["first"], "judge_on": ["second"], "title": "second site", "external": True}
+    technical = [
+        {"column": "run", "title": "run order", "type": "number"},
+        {"column": "plate", "title": "plate", "type": "category"},
+    ]
+    rule = {"rule": "specificity_at_least", "specificity": 0.9}
+    cohort = spec_document()["cohort"] | {"held_out": split}
+    built = make(people, cohort=cohort, technical=technical, cut_point=rule)
+    manifest = manifest_of(built)
+    first = manifest["performance"][0]
+    assert (first["metric"], first["cohort"]) == ("AUC", "second site")
+    assert {c["cohort"] for c in manifest["curves"] if c["kind"] == "roc"} == {first["cohort"], INSIDE}
+    (cut_point,) = manifest["output"]["cut_points"]
+    assert cut_point["locked"]
+    assert cut_point["method"].startswith("Lowest value that keeps a specificity of at least 0.9")
+    assert manifest["training"]["classes"] == {
+        "case_fit": 40,
+        "control_fit": 40,
+        "case_held_out": 20,
+        "control_held_out": 20,
+    }
+    judged = built.evidence.judged
+    assert judged is not None
+    specificity = judged.figures["specificity"]
+    assert specificity is not None
+    assert specificity.value > 0.7
+
+
+def test_a_list_enters_whole_and_says_where_it_comes_from(make: Make) -> None:
+    columns = [{"column": c, "analyte": c} for c in NAMES["protein"][:5]]
+    listed = all_proteins(choose=columns, limit=None, chosen_on="elsewhere")
+    rule = {"rule": "sensitivity_at_least", "sensitivity": 0.9}
+    built = make(
+        simulate(1), analytes=[listed], estimator={"kind": "ridge_logistic", "penalties": [0.1]}, cut_point=rule
+    )
+    manifest = manifest_of(built)
+    assert [a["analyte"] for a in manifest["panel"]] == NAMES["protein"][:5]
+    assert "5 analytes fixed beforehand" in manifest["training"]["procedure"]
+    assert [c["name"] for c in manifest["negative_controls"]] == ["permuted outcomes", "covariates alone"]
