@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.errors import InputRejected
 from service.settings import Settings
 from service.terminal import show, warn
 
 if TYPE_CHECKING:
+    from service.registry.artifact import Artifact
     from service.training.build import Built
 
 DONE = 0
@@ -27,16 +29,25 @@ _EVERY_S = 0.1
 def add_build_command(group: Any, add: Add) -> None:
     """Add the command to the parser's group `model`."""
     build = add(group, "build", model_build, "fit, evaluate and write an artifact from cohort tables and a spec")
-    build.add_argument("cohort", metavar="COHORT", type=Path, nargs="+", help="CSV or Parquet, in the spec's order")
+    build.add_argument("cohort", metavar="COHORT", type=Path, nargs="*", help="CSV or Parquet, in the spec's order")
     build.add_argument("--spec", metavar="SPEC.yaml", type=Path, required=True)
     build.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of name/version folders")
     build.add_argument("--jobs", metavar="N", type=_jobs, default=os.cpu_count() or 1, help="processes; default: all")
 
 
 def model_build(options: argparse.Namespace, _: Settings) -> int:
-    """`exoscore model build COHORT... --spec SPEC.yaml --out DIR`."""
+    """`exoscore model build COHORT... --spec SPEC.yaml --out DIR`; a published equation has no cohort."""
     from service.training.build import Order, build
+    from service.training.equation import KIND, build_equation
+    from service.training.read_spec import read_document
 
+    document, _digest = read_document(options.spec)
+    if document.get("kind") == KIND:
+        if options.cohort:
+            raise InputRejected("A published equation is not fitted.", "Leave out the cohort.")
+        artifact = build_equation(document, options.out).artifact
+        show(_identity(artifact), "\n".join(_heading(artifact)), as_json=options.json)
+        return DONE
     order = Order(tuple(options.cohort), options.spec, options.out, jobs=options.jobs)
     bar = Bar(sys.stderr.isatty())
     try:
@@ -50,18 +61,24 @@ def model_build(options: argparse.Namespace, _: Settings) -> int:
 def _document(built: Built) -> dict[str, Any]:
     artifact = built.verified.artifact
     return {
-        "name": artifact.name,
-        "version": artifact.version,
-        "digest": artifact.digest,
-        "golden": artifact.manifest.golden.count,
+        **_identity(artifact),
         "performance": [p.model_dump(mode="json") for p in artifact.manifest.performance],
         "warnings": [{"code": code, "text": text} for code, text in built.findings],
     }
 
 
+def _identity(artifact: Artifact) -> dict[str, Any]:
+    found = {"name": artifact.name, "version": artifact.version, "digest": artifact.digest}
+    return {**found, "golden": artifact.manifest.golden.count}
+
+
+def _heading(artifact: Artifact) -> list[str]:
+    return [f"{artifact.name}@{artifact.version} written and read back; it is not signed", artifact.digest]
+
+
 def _text(built: Built) -> str:
     artifact = built.verified.artifact
-    lines = [f"{artifact.name}@{artifact.version} written and read back; it is not signed", artifact.digest]
+    lines = _heading(artifact)
     for figure in artifact.manifest.performance:
         ends = "" if isinstance(figure.interval, str) else f" [{figure.interval.low:.3f}, {figure.interval.high:.3f}]"
         lines.append(f"  {figure.metric}: {figure.value:.3f}{ends}, {figure.cohort}")

@@ -66,7 +66,9 @@ def test_what_is_wrong_is_told_with_its_place(here: Run, order: list[str], tmp_p
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["x.csv"], ["x.csv", "--spec", "s", "--out", "o", "--jobs", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["x.csv"], ["--out", "o"], ["x.csv", "--spec", "s", "--out", "o", "--jobs", "0"]]
+)
 def test_wrong_usage_ends_with_status_2(environment: dict[str, str], arguments: list[str]) -> None:
     command = [sys.executable, "-m", "service.cli", "model", "build", *arguments]
     done = subprocess.run(command, env=environment | {"COLUMNS": "200"}, capture_output=True, text=True, check=False)
@@ -94,3 +96,12 @@ def test_a_terminal_sees_bars_with_the_time_left(environment: dict[str, str], or
     assert "\rcross-validation" in text
     assert "left" in text
     assert "[" + "#" * 30 + "] 2/2" in text
+
+
+def test_a_published_equation_is_built_without_a_cohort(here: Run, tmp_path: Path) -> None:
+    spec = Path(__file__).parents[1] / "model_artifacts" / "pgd-klkb1-inotrope" / "1.0.0.yaml"
+    done = here("model", "build", "--spec", str(spec), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("pgd-klkb1-inotrope@1.0.0 written and read back; it is not signed")
+    done = here("model", "build", "cohort.csv", "--spec", str(spec), "--out", str(tmp_path / "out"))
+    assert (done.returncode, "is not fitted" in done.stdout) == (1, True)

@@ -29,6 +29,12 @@ class ReadSpec:
 
 def read_spec(path: Path) -> ReadSpec:
     """The spec in the YAML file `path`. Raises SpecRejected with every problem found."""
+    document, digest = read_document(path)
+    return ReadSpec(parse_spec(document), digest)
+
+
+def read_document(path: Path) -> tuple[dict[str, Any], str]:
+    """What the YAML file `path` holds, and the digest of its bytes. Raises SpecRejected where it is no such file."""
     try:
         raw = path.read_bytes()
         text = raw.decode("utf-8")
@@ -38,7 +44,7 @@ def read_spec(path: Path) -> ReadSpec:
         raise SpecRejected("The spec is not UTF-8.", "Save it as UTF-8.") from None
     if len(raw) > SPEC_MAX_BYTES:
         raise SpecRejected("The spec is larger than 1 MiB.", "Shorten its texts.")
-    return ReadSpec(parse_spec(load_yaml(text)), "sha256:" + hashlib.sha256(raw).hexdigest())
+    return load_yaml(text), "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
 def parse_spec(document: dict[str, Any]) -> Spec:

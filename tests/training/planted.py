@@ -14,7 +14,7 @@ from service.training.recipe import learn
 from service.training.settings_of import plan_of, settings_of
 from service.training.tables import read_table
 from service.training.workers import Silent, Workers
-from tests.training.simulated import Cohort, all_proteins, simulate, spec_document
+from tests.training.simulated import Cohort, all_proteins, directions, simulate, spec_document
 
 EFFORT = {"folds": 5, "repeats": 4, "inner_folds": 3, "refits": 20, "permutations": 30, "learning_repeats": 1}
 
@@ -102,7 +102,7 @@ def elsewhere(seed: int) -> tuple[Cohort, dict[str, Any]]:
     """A second cohort in which nothing is related to the outcome."""
     cohort = simulate(seed, people=300, effect=0.9)
     second = np.arange(300) >= 140
-    cohort.values[np.ix_(second & cohort.positive, np.arange(6))] -= 0.9
+    cohort.values[np.ix_(second & cohort.positive, np.arange(6))] -= 0.9 * directions(6)
     cohort.columns["site"] = ["second" if s else "first" for s in second]
     split = {"column": "site", "fit_on": ["first"], "judge_on": ["second"], "title": "second site", "external": True}
     return cohort, {"cohort": spec_document()["cohort"] | {"held_out": split}}

@@ -45,14 +45,23 @@ class Cohort:
 def simulate(
     seed: int, *, people: int = 80, analytes: int = 60, related: int = 6, effect: float = 0.7, noise: float = 1.0
 ) -> Cohort:
-    """Log2 intensities around 20; `related` analytes lie `effect` higher in cases."""
+    """Log2 intensities around 20; `related` analytes lie `effect` higher or lower in cases, in turn.
+
+    Both directions, because a cohort in which everything rises with disease cannot be told from one in which more
+    material was loaded for cases.
+    """
     generator = np.random.default_rng(seed)
     positive = np.arange(people) % 2 == 0
     values = 20.0 + noise * generator.normal(size=(people, analytes))
-    values[np.ix_(positive, np.arange(related))] += effect
+    values[np.ix_(positive, np.arange(related))] += effect * directions(related)
     age = generator.normal(60.0, 8.0, size=people).round(1)
     sex = np.where(generator.random(people) < 0.5, "male", "female")
     return Cohort(values, positive, {"age": [str(a) for a in age], "sex": sex.tolist()})
+
+
+def directions(related: int) -> Floats:
+    """Which way each related analyte goes."""
+    return np.where(np.arange(related) % 2 == 0, 1.0, -1.0)
 
 
 QUICK = {"folds": 5, "repeats": 3, "inner_folds": 3, "refits": 20, "permutations": 20, "learning_repeats": 2}
