@@ -51,7 +51,8 @@ def known_models(settings: Settings) -> Iterator[tuple[ActiveModels, Database | 
         yield _shipped(settings), None
         return
     try:
-        yield load_registered(settings, database), database
+        with load_registered(settings, database) as models:
+            yield models, database
     finally:
         database.close()
 
