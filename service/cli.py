@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="exoscore", description="Scores exosome biomarker panels. " + RESEARCH_USE)
     parser.add_argument("--version", action="version", version=f"exoscore {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    start = _add(commands, "serve", serve, "serve the bundled models over HTTP")
+    start = _add(commands, "serve", serve, "serve the registered models over HTTP")
     start.add_argument("--host", default="127.0.0.1")
     start.add_argument("--port", type=_port, default=8000)
     database = _group(commands, "db", "the database schema")

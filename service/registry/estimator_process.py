@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.errors import ArtifactRejected, ChildEnded, ChildFailed, EstimatorFailed, EstimatorUnavailable
+from service.registry.archive import MANIFEST, SIGNATURE
 from service.registry.child import CALL_SECONDS, START_SECONDS, Child
 from service.registry.frames import Header
 from service.registry.manifest import Manifest
@@ -26,9 +27,6 @@ from service.registry.transforms import Floats
 from service.telemetry import log_event
 
 WORKER = "service.registry.worker"
-MANIFEST = "manifest.json"
-SIGNATURE = "signature"
-
 NICENESS = 5
 """Where all cores are busy, the server that answers everybody goes before the estimator of one version."""
 
@@ -129,7 +127,7 @@ class EstimatorProcess:
         try:
             if child is not None:
                 return child.call({"do": "stats"}, timeout=self._call_seconds)[0]
-        except ChildEnded:
+        except (ChildEnded, ChildFailed):
             pass
         raise _unavailable()
 
@@ -157,7 +155,8 @@ class EstimatorProcess:
         finally:
             with self._changed:
                 self._closed = True
-            _fail(self._waiting, _unavailable())
+            # Taken like any other: a caller may be going away at this very moment.
+            _fail([one for one in self._waiting if one.done.set_running_or_notify_cancel()], _unavailable())
             if self._child is not None:
                 self._child.close()
 
@@ -247,10 +246,10 @@ class EstimatorProcess:
         return values
 
 
-def _fail(batch: deque[_Waiting] | list[_Waiting], error: EstimatorUnavailable | EstimatorFailed) -> None:
+def _fail(batch: list[_Waiting], error: EstimatorUnavailable | EstimatorFailed) -> None:
+    """Fail what was taken from the queue, and so cannot be cancelled any more."""
     for one in batch:
-        if not one.done.done():
-            one.done.set_exception(error)
+        one.done.set_exception(error)
 
 
 def _unavailable() -> EstimatorUnavailable:

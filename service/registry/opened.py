@@ -12,9 +12,11 @@ import numpy as np
 
 from service.errors import EstimatorFailed
 from service.registry.active import ModelVersion
-from service.registry.artifact import MANIFEST, Artifact, Expected, examine
+from service.registry.archive import MANIFEST
+from service.registry.artifact import Artifact, Expected, Verified, examine
 from service.registry.build import linear_part, linear_scorer
-from service.registry.golden import example_values, parse_golden, verify_golden
+from service.registry.golden import parse_golden, verify_golden
+from service.registry.loading import in_state
 from service.registry.manifest import Manifest
 from service.registry.scorer import NOT_FINITE, ScoredRow, ScoredRows, Scorer, checked_matrix
 from service.registry.supported import verify_supported
@@ -60,17 +62,7 @@ def open_version(expected: Expected, files: Mapping[str, bytes], trusted: Sequen
     vectors = parse_golden(artifact.files["golden.json"], manifest)
     scorer = _scorer(artifact)
     verify_golden(manifest, vectors, scorer)
-    return ModelVersion(
-        name=artifact.name,
-        version=artifact.version,
-        digest=artifact.digest,
-        state="approved",
-        manifest=manifest,
-        document=artifact.document,
-        panel=manifest.panel(),
-        scorer=scorer,
-        example=example_values(vectors),
-    )
+    return in_state(Verified(artifact, scorer, vectors), "approved")
 
 
 def _scorer(artifact: Artifact) -> Scorer:

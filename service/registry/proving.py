@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.errors import ChildEnded, ChildFailed, EstimatorUnavailable
+from service.registry.archive import MANIFEST
 from service.registry.artifact import Artifact, verify_artifact
 from service.registry.child import START_SECONDS
-from service.registry.estimator_process import MANIFEST, start_worker
-from service.registry.loading import in_state, release
+from service.registry.estimator_process import start_worker
+from service.registry.loading import release
 from service.registry.lower import LoweringProof
 from service.registry.manifest import parse_manifest
 from service.registry.manifest_estimator import Fitted
@@ -32,7 +33,7 @@ def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = None
 def self_test(artifact: Artifact, *, prove: bool) -> None:
     """Raises ArtifactRejected where the artifact does not give its own values on this machine; with `prove` also where
     lowered coefficients are not its estimator's. EstimatorUnavailable where a process fails."""
-    release(in_state(verify_artifact(artifact), "verified"))
+    release(verify_artifact(artifact).scorer)
     estimator = artifact.manifest.estimator
     if prove and isinstance(estimator, Fitted) and estimator.lowered is not None:
         prove_lowered(artifact.parts())

@@ -1,8 +1,8 @@
 """Bring a version to a state or an alias, on the signature of a person.
 
 Rules:
-1. The key has to belong to a person, and the person gives the passphrase again for every signature: two components, as
-   21 CFR 11.200(a)(1) asks for.
+1. The person gives the passphrase again for every signature. A request brings a key that has to belong to the person, a
+   command names the person's id: two components either way, as 21 CFR 11.200(a)(1) asks for.
 2. Approval takes a second person: not the one who registered the version (`registry.lifecycle`).
 3. A version is loaded and tested here before it is approved or given an alias. One that fails changes nothing: what was
    in force stays in force.
