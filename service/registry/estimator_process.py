@@ -46,6 +46,7 @@ def start_worker(
     files: Mapping[str, bytes],
     *,
     memory_bytes: int | None = None,
+    niceness: int = 0,
     on_end: Callable[[], None] | None = None,
 ) -> Child:
     """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest,
@@ -54,7 +55,7 @@ def start_worker(
     Raises ArtifactRejected where the estimator cannot be opened, ChildEnded or ChildFailed where the process fails.
     """
     sent = {name: files[name] for name in (MANIFEST, *manifest.files)}
-    child = Child(WORKER, memory_bytes=memory_bytes, niceness=NICENESS, on_end=on_end)
+    child = Child(WORKER, memory_bytes=memory_bytes, niceness=niceness, on_end=on_end)
     try:
         signed = SIGNATURE in files
         header = {"do": "load", "signed": signed, "files": {name: len(data) for name, data in sent.items()}}

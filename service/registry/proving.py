@@ -14,6 +14,9 @@ from service.registry.lower import LoweringProof
 from service.registry.manifest import parse_manifest
 from service.registry.manifest_estimator import Fitted
 
+NICENESS = 5
+"""Where all cores are busy, those who are waiting for a score go before a proof."""
+
 
 def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = None) -> LoweringProof:
     """Opens the estimator in a child process and compares it with the manifest's coefficients on the golden inputs.
@@ -23,7 +26,7 @@ def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = None
     """
     manifest = parse_manifest(files[MANIFEST])
     try:
-        with start_worker(manifest, files, memory_bytes=memory_bytes) as child:
+        with start_worker(manifest, files, memory_bytes=memory_bytes, niceness=NICENESS) as child:
             found, _ = child.call({"do": "prove"}, timeout=START_SECONDS)
     except (ChildEnded, ChildFailed) as error:
         raise EstimatorUnavailable(f"The lowering was not proved. {error.message}") from None
