@@ -35,7 +35,7 @@ from service.store.scores import ScoreRow, StoredScore
 from service.workflows.amend_score import find_prior, pointing_at_replaces, require_not_retracted
 from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stored_under
 from service.workflows.key_cache import Caller
-from service.workflows.keys import renew
+from service.workflows.keys import renew_together
 from service.workflows.patience import in_thread
 from service.workflows.services import Services, new_uuid7
 
@@ -194,9 +194,10 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
             return await _store_once(services, caller, body, ticket)
         except RegistryChanged:
             # The key or the model moved between looking it up and recording the score: both are looked up afresh.
-            services.keys.forget()
             await services.registry.catch_up()
-            caller = await in_thread(renew, services, caller)
+            generation = services.registry.current.generation
+            services.keys.saw(generation)
+            caller = await renew_together(services, caller, generation)
         except VersionLoading:
             if not await services.registry.settled():
                 raise
