@@ -150,12 +150,13 @@ class _Prepared:
 
 def _tune(design: Design, weights: Floats, settings: Settings, generator: np.random.Generator, runs: int) -> _Chosen:
     training, held = _splits(design, weights, settings.inner_folds, generator, runs)
-    ranking = _rank(design, training, settings)
     penalties = np.array(settings.penalties)
+    # One run after the other, so that a large cohort needs the memory of one.
+    rankings = [(part, _rank(design, part, settings)) for part in np.split(training, runs)]
     best: tuple[float, int, float, Floats] | None = None
     for size in settings.sizes:
-        prepared = _prepare(design, training, ranking, size)
-        logits = _paths(prepared.inputs, design.positive, training, penalties)
+        paths = [_paths(design, part, _prepare(design, part, ranking, size), penalties) for part, ranking in rankings]
+        logits = np.concatenate(paths, axis=1)
         losses = _log_losses(logits, design.positive, held)
         for index, loss in enumerate(np.round(losses, 9)):
             if best is None or loss < best[0]:
@@ -177,12 +178,13 @@ def _splits(
     return weights * ~inside.reshape(runs * folds, -1), held
 
 
-def _paths(inputs: Floats, positive: Flags, training: Floats, penalties: Floats) -> Floats:
+def _paths(design: Design, training: Floats, prepared: _Prepared, penalties: Floats) -> Floats:
     # All penalties of all folds in one call. Answers logits (penalties, folds, n).
+    inputs = prepared.inputs
     count, folds = len(penalties), len(inputs)
     beta = fit_many(
         np.tile(inputs, (count, 1, 1)),
-        positive,
+        design.positive,
         np.tile(training, (count, 1)),
         np.repeat(penalties, folds),
         tolerance=TUNING,
