@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from service.api import (
     routes_models,
     routes_registry,
     routes_scores,
+    routes_shadow,
 )
 from service.api.access_log import AccessLog
 from service.api.front import Front
@@ -40,11 +42,13 @@ from service.registry.active import ActiveModels
 from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
 from service.store import migrate
-from service.store.audit_log import SqlLogStorage, find_newest
+from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
 from service.store.keys import KeyRow
+from service.store.log_rows import find_newest
 from service.telemetry import log_event
 from service.terminal import announce, warn
+from service.workflows.artifact_files import read_files_of
 from service.workflows.bundled_models import register_bundled
 from service.workflows.denied import DeniedAccess, record_denied
 from service.workflows.erase_subject import scrub_regularly
@@ -53,6 +57,8 @@ from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, 
 from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.reopen_log import Reopened, reopen
 from service.workflows.services import Services, utc_now
+from service.workflows.shadow_child import ShadowLimits
+from service.workflows.shadowing import NoShadows, Shadows
 from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper, keep_witness, require_witnessed
 
 PURGE_SECONDS = 3600.0
@@ -111,20 +117,33 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
         committer.start()
         undo.callback(committer.close)
         publishers = trusted_publishers(settings.trusted_publishers)
+        registry = LiveRegistry(database, loader(publishers))
         services = Services(
             database=database,
             committer=committer,
-            registry=LiveRegistry(database, loader(publishers)),
+            registry=registry,
             pepper=pepper,
             site=settings.site,
             idempotency_ttl=timedelta(hours=settings.idempotency_hours),
             publishers=publishers,
+            shadows=_shadows(settings, database, registry, publishers) if serving else NoShadows(),
         )
         if serving:
             strays = register_bundled(services, shipped("model_artifacts"), in_force=not settings.production)
             services.registry.load_all(strays)
         undo.pop_all()
     return services
+
+
+def _shadows(settings: Settings, database: Database, registry: LiveRegistry, publishers: tuple[str, ...]) -> Shadows:
+    return Shadows(
+        database,
+        models=lambda: registry.current,
+        files_of=partial(read_files_of, database),
+        trusted=publishers,
+        now=utc_now,
+        limits=ShadowLimits(memory_bytes=settings.shadow_memory_mib << 20),
+    )
 
 
 def load_registered(settings: Settings, database: Database) -> ActiveModels:
@@ -202,8 +221,9 @@ def reopen_log(settings: Settings, *, force: bool) -> Reopened:
 
 
 def close_services(services: Services) -> None:
-    """Let the committer finish what it took in, then let go of models and database."""
+    """Let the committer finish what it took in, then let go of shadows, models and database."""
     services.committer.close()
+    services.shadows.close()
     services.registry.close()
     services.database.close()
 
@@ -258,7 +278,7 @@ def create_app(settings: Settings) -> Front:
     app.router.routes.extend(
         (*routes_scores.plain_routes, *routes_erasures.plain_routes, *routes_registry.plain_routes)
     )
-    for routes in (routes_scores, routes_audit, routes_models, routes_health):
+    for routes in (routes_scores, routes_audit, routes_models, routes_shadow, routes_health):
         app.include_router(routes.router)
     install_problem_handlers(app, denied)
     app.add_middleware(AccessLog)

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from service import __version__
 from service.cli_access import ACTOR, add_access_commands
 from service.cli_audit import add_audit_commands
+from service.cli_build import add_build_command
 from service.cli_compare import add_compare_command
 from service.cli_models import add_model_commands, known_models
 from service.cli_registry import add_registry_commands
+from service.cli_shadow import add_shadow_command
 from service.errors import InputRejected, MalformedBody, ServiceError, SystemFault
 from service.settings import Settings, load_settings, shipped
 from service.telemetry import configure_logging
@@ -153,8 +155,10 @@ def _parser() -> argparse.ArgumentParser:
     preview_.add_argument("--model", metavar="NAME[@VERSION|@ALIAS]", help="score with this model instead")
     models = _group(commands, "model", "the registered models")
     add_model_commands(models, _add)
+    add_build_command(models, _add)
     add_registry_commands(models, _add)
     add_compare_command(models, _add)
+    add_shadow_command(models, _add)
     persons = _group(commands, "person", "the people who sign")
     add_access_commands(persons, _group(commands, "key", "API keys"), _add)
     add_audit_commands(_group(commands, "audit", "the signed audit log"), _add)

@@ -40,6 +40,7 @@ def add_registry_commands(group: Any, add: Add) -> None:
     register = add(group, "register", model_register, "register the artifact in a folder or a zip")
     register.add_argument("path", metavar="PATH", type=Path)
     register.add_argument("--person", metavar="PERSON_ID", help="who registers it, and may then not approve it")
+    add_passphrase_option(register)
     for name, (to, meaning, text) in SIGNED.items():
         command = add(group, name, partial(model_sign_for, to), text)
         command.add_argument("model", metavar="NAME@VERSION")
@@ -58,11 +59,16 @@ def model_register(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model register PATH`."""
     from service.app import services_for
     from service.workflows.register_model import register_model
+    from service.workflows.signatures import require_signature
     from service.workflows.transitions import Signatory
 
-    actor = "system:cli" if options.person is None else f"person:{options.person}"
+    signatory = Signatory("system:cli")
+    passphrase = None if options.person is None else read_passphrase(options)
     with services_for(settings) as services:
-        done = register_model(services, partial(read_files, options.path), Signatory(actor, options.person))
+        if passphrase is not None:
+            require_signature(services, options.person, passphrase, actor="system:cli")
+            signatory = Signatory(f"person:{options.person}", options.person)
+        done = register_model(services, partial(read_files, options.path), signatory)
     row = done.version
     shown = {
         "name": row.name,
@@ -121,12 +127,12 @@ def model_sign_for(to: str, options: argparse.Namespace, settings: Settings) -> 
 
 def model_history(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model history NAME [--as-of TIME]`."""
-    from service.app import services_for
+    from service.store.migrate import open_current
     from service.workflows.model_history import find_history, rendered
 
     as_of = parse_history([] if options.as_of is None else [("as_of", options.as_of)])
-    with services_for(settings) as services:
-        history = find_history(services.database, options.name, as_of)
+    with open_current(settings.resolved_database_url()) as database:
+        history = find_history(database, options.name, as_of)
     document = rendered(history, as_of)
     lines = [_line(item) for item in document["items"]]
     lines += [f"{options.name}@{version}  {state}" for version, state in history.states.items()]

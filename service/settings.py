@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 366)
     queue_capacity: int = Field(default=4096, ge=1, le=1_000_000)
+    shadow_memory_mib: int = Field(default=1024, ge=256, le=1 << 20)
     trusted_publishers: Annotated[tuple[str, ...], NoDecode] = ()
 
     @field_validator("home")

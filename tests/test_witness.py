@@ -141,7 +141,7 @@ def test_a_cut_tail_is_refused_until_it_is_reopened(
         for statement in (
             f"DROP TRIGGER {seat_belt}",
             "DELETE FROM score_log",
-            "DELETE FROM audit_entry WHERE seq > 0",
+            "DELETE FROM audit_entry WHERE seq > (SELECT max(seq) FROM model_transition)",
         ):
             connection.sqlalchemy.execute(text(statement))
     database.close()
@@ -200,7 +200,8 @@ def test_in_production_a_lost_database_is_refused_and_then_cites_the_witness(
     assert (done["sealed"], done["key_rotated"]) == (None, False)
     second = start_server(None, environment=production, key="none")
     second.stop()
-    assert [c.origin for c in notes(server.home / "witness")] == [before.origin, done["opened"]["origin"]]
+    origins = dict.fromkeys(checkpoint.origin for checkpoint in notes(server.home / "witness"))
+    assert list(origins) == [before.origin, done["opened"]["origin"]]
 
 
 def test_another_key_is_refused_until_the_log_is_reopened_with_it(

@@ -13,8 +13,7 @@ from service.api.headers import bearer_key, check_media_type, headers_of, idempo
 from service.api.problems import problem_response
 from service.errors import ServiceError
 from service.workflows import read_scores
-from service.workflows.keys import authenticate, recent_caller
-from service.workflows.patience import in_thread
+from service.workflows.keys import recent_caller
 from service.workflows.score_specimen import score_specimen
 from service.workflows.services import Services
 
@@ -27,16 +26,12 @@ async def post_score(scope: Scope, receive: Receive, send: Send) -> None:
     services: Services = scope["app"].state.services
     try:
         headers = headers_of(scope)
-        key = bearer_key(headers)
-        caller = await recent_caller(services, key)
+        caller = await recent_caller(services, bearer_key(headers))
         scope["state"]["actor"] = caller.actor
         caller.require("scores:write")
         check_media_type(headers)
         body = await read_body(headers, receive)
         outcome = await score_specimen(services, caller, body, idempotency_key(scope))
-        if not outcome.created:
-            # Nothing was written under the head lock, so nobody has asked for the key again since it was cached.
-            await in_thread(authenticate, services, key)
     except ServiceError as error:
         await problem_response(scope, error)(scope, receive, send)
         return

@@ -18,7 +18,7 @@ from service.api.schemas import ConsistencyProof, EntryPage
 from service.api.security import requires, services_of
 from service.domain import log_query
 from service.domain.query import query_parameters
-from service.domain.shape import Record
+from service.domain.record import Record
 from service.errors import NotFound
 from service.workflows import read_log
 from service.workflows.key_cache import Caller

@@ -20,6 +20,7 @@ from service.domain.model_life import parse_history, parse_transition
 from service.errors import BodyTooSlow, Overloaded
 from service.workflows import read_models
 from service.workflows.key_cache import Caller
+from service.workflows.keys import renew
 from service.workflows.model_history import find_history, rendered
 from service.workflows.patience import in_thread
 from service.workflows.register_model import MAX_ZIP_BYTES, register_zip
@@ -48,9 +49,11 @@ async def post_model(request: Request) -> Response:
         except TimeoutError:
             raise BodyTooSlow("The artifact did not arrive in time.", "Send it over a faster line.") from None
         services = services_of(request)
+        # Minutes may have gone by: a key that was revoked meanwhile registers nothing.
+        caller = await in_thread(renew, services, caller)
         signatory = Signatory(caller.actor, caller.person_id)
         done = await asyncio.to_thread(register_zip, services, body, signatory)
-    await services.registry.catch_up()
+    await services.registry.moved()
     row, receipt = done.version, done.receipt
     answer = RegistrationAnswer(
         name=row.name,

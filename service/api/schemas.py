@@ -225,6 +225,49 @@ class VersionDetail(BaseModel):
     manifest: dict[str, Any] | None
 
 
+class CategoryChange(BaseModel):
+    """How many scores the shadow put into another category; null is none."""
+
+    from_: Annotated[str | None, Field(alias="from")]
+    to: str | None
+    n: int
+
+
+class ShadowStatuses(BaseModel):
+    """What came of the inputs: as in an answer; `refused` by the shadow's panel; `failed` without a result."""
+
+    final: int
+    indeterminate: int
+    not_reportable: int
+    refused: int
+    failed: int
+
+
+class ShadowComparison(BaseModel):
+    """A shadow beside a version that answered. `n` inputs have a value of both; a difference is the shadow's value
+    minus the answer's, null where n is 0. `first` and `last` are when they were scored."""
+
+    production: str
+    shadow: str
+    n: int
+    mean_difference: float | None
+    mean_abs_difference: float | None
+    max_abs_difference: float | None
+    category_changes: list[CategoryChange]
+    statuses: ShadowStatuses
+    first: str
+    last: str
+
+
+class ShadowAnswer(BaseModel):
+    """A model's shadow of now (null: none), and all comparisons there are, the oldest first."""
+
+    name: str
+    shadow: str | None
+    items: list[ShadowComparison]
+    next_cursor: None
+
+
 class EntryItem(BaseModel):
     """One entry of the audit log: the stored bytes, in base64."""
 

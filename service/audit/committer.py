@@ -255,7 +255,8 @@ class Committer(Generic[T]):
         self._observe(self._observer.committed, batch)
 
     def _fail(self, batch: Iterable[Submission[T]], error: BaseException) -> None:
-        if isinstance(error, SystemFault) and not isinstance(error, Overloaded):
+        # What was wrong with one submission says nothing about the storage.
+        if isinstance(error, SystemFault) and not isinstance(error, Overloaded | RowRefused):
             self._failed_at = self._clock()
         self._settled += [(one, error) for one in batch]
 

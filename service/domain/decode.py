@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 import orjson
 
 from service.domain.fields import REQUEST
-from service.domain.shape import ListOf, Record, Shape
+from service.domain.record import ListOf, Record
+from service.domain.shape import Shape
 from service.errors import MalformedBody, Problem
 
 _WHITE_SPACE = b" \t\n\r"

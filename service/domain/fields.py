@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from service.domain.measures import MEASURES
-from service.domain.shape import Choice, Field, Instant, ListOf, Number, Record, Text, TypedRecord
+from service.domain.record import Field, ListOf, Record, TypedRecord
+from service.domain.shape import Choice, Instant, Number, Text
 from service.domain.submission import Specimen, Subject
 from service.domain.units import COMPARATORS
 

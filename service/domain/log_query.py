@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.domain.query import CURSOR, DEFAULT_LIMIT, LIMIT, read_query
-from service.domain.shape import Field, Number, Record, Text
+from service.domain.record import Field, Record
+from service.domain.shape import Number, Text
 from service.errors import InputRejected, Problem
 
 _PLACE = Number((0, 2**53 - 1), whole=True)

@@ -9,7 +9,8 @@ from datetime import datetime
 from service.domain.decode import decode
 from service.domain.fields import FREE_TEXT, MODEL_NAME
 from service.domain.query import read_document, read_query
-from service.domain.shape import Choice, Field, Instant, Record, Text
+from service.domain.record import Field, Record
+from service.domain.shape import Choice, Instant, Text
 
 MEANINGS = ("authorship", "review", "approval", "responsibility")
 """What a signature can mean: the examples of 21 CFR 11.50(a)(3)."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.domain.query import read_query
-from service.domain.shape import Field, Record, Text
+from service.domain.record import Field, Record
+from service.domain.shape import Text
 
 COMPARE: Final = Record(
     {"with": Field(Text(r"[0-9][0-9A-Za-z.+-]*", "a version of the same model", high=64), required=True)}

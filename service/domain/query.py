@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from service.domain.shape import INVALID, Field, Findings, Number, Record, Text
+from service.domain.record import Field, Record
+from service.domain.shape import INVALID, Findings, Number, Text
 from service.errors import InputRejected
 
 DEFAULT_LIMIT: Final = 50

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from service.domain.decode import decode
 from service.domain.fields import IDENTIFIER
 from service.domain.query import read_document
-from service.domain.shape import Choice, Field, Record
+from service.domain.record import Field, Record
+from service.domain.shape import Choice
 
 RETRACTION_REASONS = ("wrong_subject", "wrong_specimen", "assay_failure", "entered_in_error")
 ERASURE_REASONS = ("subject_request", "retention_expired", "legal_order")

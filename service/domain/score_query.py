@@ -12,7 +12,8 @@ from datetime import datetime
 from service.domain.decode import decode
 from service.domain.fields import IDENTIFIER, MODEL_NAME
 from service.domain.query import CURSOR, DEFAULT_LIMIT, LIMIT, read_document, read_query
-from service.domain.shape import Field, Instant, Record, Text
+from service.domain.record import Field, Record
+from service.domain.shape import Instant, Text
 
 _MODEL = Text(MODEL_NAME + r"(?:@[0-9][0-9A-Za-z.+-]*)?", "a model name, or name@version", high=200)
 _LISTED = {"model": Field(_MODEL), "since": Field(Instant()), "cursor": CURSOR, "limit": LIMIT}

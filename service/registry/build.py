@@ -17,7 +17,6 @@ from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.golden import GoldenVector, verify_golden
 from service.registry.interval import ScoreVariance
 from service.registry.manifest import Manifest
-from service.registry.manifest_estimator import Equation, Lowered
 from service.registry.manifest_normalisation import normalised_ranges
 from service.registry.scorer import LinearScorer
 from service.registry.transforms import Floats
@@ -28,9 +27,9 @@ def proven_scorer(
 ) -> LinearScorer | EstimatorScorer:
     """The scorer of a version that passed its golden self-test; one that fails leaves no process behind.
 
-    `files` are the artifact's, the manifest's bytes among them. Raises ArtifactRejected for what this release cannot
-    serve, for an estimator that cannot be opened and for a golden vector that fails; EstimatorUnavailable where a
-    process fails.
+    `files` are the artifact's, the manifest's bytes among them. Raises ArtifactRejected for a version whose
+    numbers could overflow, for an estimator that cannot be opened and for a golden vector that fails;
+    EstimatorUnavailable where a process fails.
     """
     scorer = build_scorer(manifest, files)
     try:
@@ -44,13 +43,18 @@ def proven_scorer(
 
 def build_scorer(manifest: Manifest, files: Mapping[str, bytes]) -> LinearScorer | EstimatorScorer:
     """The scorer of a version, without its self-test; raises as `proven_scorer`."""
-    _verify_inputs(manifest)
+    return find_linear_scorer(manifest) or EstimatorScorer(manifest, files)
+
+
+def find_linear_scorer(manifest: Manifest) -> LinearScorer | None:
+    """The scorer of a linear version; None for an estimator that is not lowered.
+
+    Raises ArtifactRejected, for either, where an input, the distance from the reference or a score could overflow.
+    """
+    largest = _verified_inputs(manifest)
     linear = manifest.linear
-    return EstimatorScorer(manifest, files) if linear is None else linear_scorer(manifest, linear)
-
-
-def linear_scorer(manifest: Manifest, linear: Equation | Lowered) -> LinearScorer:
-    """The scorer of a linear version. Raises ArtifactRejected where a score could overflow."""
+    if linear is None:
+        return None
     weights = {term.input: term.coefficient for term in linear.terms}
     variance = _variance(manifest)
     scorer = LinearScorer(
@@ -63,7 +67,6 @@ def linear_scorer(manifest: Manifest, linear: Equation | Lowered) -> LinearScore
         silent=[place for place, code in enumerate(manifest.codes) if code not in weights],
     )
     # If the sums of the largest absolute values are finite, so is every sum on the way to a score.
-    largest = _largest(manifest)
     with np.errstate(over="ignore", invalid="ignore"):
         total = (largest * np.abs(scorer.coefficients)).sum() + abs(scorer.baseline)
         if variance is not None:
@@ -81,17 +84,14 @@ def _variance(manifest: Manifest) -> ScoreVariance | None:
     return ScoreVariance(covariance, None if len(places) == len(manifest.codes) else places)
 
 
-def _verify_inputs(manifest: Manifest) -> None:
-    largest = _largest(manifest)
+def _verified_inputs(manifest: Manifest) -> Floats:
+    """The largest absolute value of each column after normalisation, (k,)."""
+    ends = np.abs(np.array(normalised_ranges(manifest), dtype=np.float64))
+    largest = np.maximum(ends[:, 0], ends[:, 1])
     if not np.isfinite(largest).all():
         raise ArtifactRejected("The inputs are not finite over the whole plausible range.", "Correct range or steps.")
     distance = manifest.distance()
     if distance is not None and not math.isfinite(distance.bound(largest.tolist())):
         message = "The distance from the reference is not finite over the whole plausible range."
         raise ArtifactRejected(message, "Correct range or reference distribution.")
-
-
-def _largest(manifest: Manifest) -> Floats:
-    """The largest absolute value of each column after normalisation, (k,)."""
-    ends = np.abs(np.array(normalised_ranges(manifest), dtype=np.float64))
-    return np.maximum(ends[:, 0], ends[:, 1])
+    return largest

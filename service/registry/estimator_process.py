@@ -29,6 +29,9 @@ WORKER = "service.registry.worker"
 MANIFEST = "manifest.json"
 SIGNATURE = "signature"
 
+NICENESS = 5
+"""Where all cores are busy, the server that answers everybody goes before the estimator of one version."""
+
 ROWS_IN_ONE_CALL = 512
 """Larger calls gain nothing any more and let those behind them wait."""
 
@@ -53,7 +56,7 @@ def start_worker(
     Raises ArtifactRejected where the estimator cannot be opened, ChildEnded or ChildFailed where the process fails.
     """
     sent = {name: files[name] for name in (MANIFEST, *manifest.files)}
-    child = Child(WORKER, memory_bytes=memory_bytes, on_end=on_end)
+    child = Child(WORKER, memory_bytes=memory_bytes, niceness=NICENESS, on_end=on_end)
     try:
         signed = SIGNATURE in files
         header = {"do": "load", "signed": signed, "files": {name: len(data) for name, data in sent.items()}}

@@ -58,8 +58,10 @@ def register(version: str) -> Move:
     return Move("model.registered", version, None, "registered")
 
 
-def verify(version: str) -> Move:
-    """The self-test of a registered version passed."""
+def verify(version: str, standing: Standing) -> Move:
+    """The self-test of a registered version passed; raises Conflict for a version that is past it."""
+    if standing.state != "registered":
+        raise _impossible(standing, "Only a registered version can be verified.")
     return Move("model.verified", version, "registered", "verified")
 
 

@@ -32,13 +32,13 @@ class Worker:
     """The estimator of one version, once `load` has been asked for."""
 
     def __init__(self) -> None:
-        self._loaded: _Loaded | None = None
+        self._loaded: OpenedEstimator | None = None
         self._calls = self._rows = 0
 
     def handle(self, header: Header, payload: bytearray) -> tuple[Header, Payload]:
         """Do what a message says; raises ArtifactRejected, or what the estimator raises."""
         if header["do"] == "load":
-            self._loaded = _Loaded(_split(header["files"], payload), signed=header["signed"])
+            self._loaded = OpenedEstimator(_split(header["files"], payload), signed=header["signed"])
             return {}, b""
         if header["do"] == "stats":
             return {"calls": self._calls, "rows": self._rows}, b""
@@ -53,7 +53,10 @@ class Worker:
         return {}, loaded.predict(rows).astype("<f8", copy=False).tobytes()
 
 
-class _Loaded:
+class OpenedEstimator:
+    """The estimator in an artifact's files, its manifest among them; `signed` as for `load_estimator`. Raises
+    ArtifactRejected where it cannot be opened or is none for this manifest."""
+
     def __init__(self, files: Mapping[str, bytes], *, signed: bool) -> None:
         self._files = files
         self._manifest = parse_manifest(files[MANIFEST])

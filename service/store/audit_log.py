@@ -1,4 +1,4 @@
-"""The audit log on SQLAlchemy: opens a log once, gives the committer its transactions, reads what is stored.
+"""The audit log on SQLAlchemy: opens a log once, and gives the committer its transactions.
 
 `last_recorded_at` equals `at` of entry size - 1, to the microsecond: both are written by `audit.entry.timestamp`.
 """
@@ -12,66 +12,24 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import func, select, update
 
-from service.audit.entry import Entry, parse_timestamp, timestamp
+from service.audit.entry import parse_timestamp, timestamp
 from service.audit.log import EXAMINE, Anchor, Head, Leaf, LogWriter, encoded, opened, rotated
 from service.audit.note import Checkpoint
 from service.audit.tree import Tile
 from service.errors import LogDamaged, LogNotOpen
 
 from .bulk import insert_many
-from .engine import Columns, Database, ReadConnection, WriteConnection
+from .engine import Database, WriteConnection
+from .limits import SILENT_SECONDS
+from .log_rows import HEAD_COLUMNS, StoredHashes, find_newest, find_open, fits, head_of, time_of
 from .tables import OPEN, audit_anchor, audit_entry, audit_log, audit_tile
-
-HEAD_COLUMNS = (
-    audit_log.c.log_id,
-    audit_log.c.origin,
-    audit_log.c.size,
-    audit_log.c.last_recorded_at,
-    audit_log.c.registry_generation,
-    audit_log.c.vkey,
-    audit_log.c.root,
-    audit_log.c.note,
-)
 
 LOCK_HEAD = f"SELECT {', '.join(column.name for column in HEAD_COLUMNS)} FROM audit_log WHERE state = 'open'"  # noqa: S608
 LAST_SEQ = "SELECT max(seq) FROM audit_entry WHERE log_id = (SELECT log_id FROM audit_log WHERE state = 'open')"
+END_SILENCE = "SET LOCAL idle_in_transaction_session_timeout = '{}s'"
 MOVE_HEAD = "UPDATE audit_log SET size = ?, last_recorded_at = ?, vkey = ?, root = ?, note = ? WHERE log_id = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    """One stored entry: its place, the 32 bytes of its leaf hash and the bytes that were hashed."""
-
-    log_id: int
-    seq: int
-    leaf_hash: bytes
-    entry: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHashes:
-    """The hashes of one log, as `audit.tree` wants to read them: level 0 are the entries' leaf hashes, level n the
-    roots of the complete tiles of level n - 1."""
-
-    connection: ReadConnection
-    log_id: int
-
-    def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
-        """The stored hashes from `start` to `stop` (excluded) in order; fewer where some are missing."""
-        if level == 0:
-            statement = select(audit_entry.c.leaf_hash).where(
-                audit_entry.c.log_id == self.log_id, audit_entry.c.seq >= start, audit_entry.c.seq < stop
-            )
-            return self.connection.select(statement.order_by(audit_entry.c.seq)).scalars().all()
-        statement = select(audit_tile.c.root).where(
-            audit_tile.c.log_id == self.log_id,
-            audit_tile.c.level == level - 1,
-            audit_tile.c.idx >= start,
-            audit_tile.c.idx < stop,
-        )
-        return self.connection.select(statement.order_by(audit_tile.c.idx)).scalars().all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +59,24 @@ class SqlTransaction:
             row, last = self._lock()
         if row is None:
             raise LogNotOpen("No audit log is open.", "Start the service once, or reopen the log.")
-        head = _head(row)
+        head = head_of(row)
         if last != head.size - 1:
             raise LogDamaged("The entries of the audit log do not end where its head says.", EXAMINE)
         return head
 
     def _lock(self) -> tuple[Sequence[Any] | None, int | None]:
         """The row of the open log, locked, and the last `seq` of its entries."""
-        # Both are sent before either is awaited; the second is run when the first has its lock, and sees what is there.
+        # All are sent before any is awaited; the last is run when the one before has its lock, and sees what is there.
+        if not self.connection.embedded:
+            self.connection.run(END_SILENCE.format(SILENT_SECONDS))
         locked = self.connection.run(LOCK_HEAD if self.connection.embedded else f"{LOCK_HEAD} FOR UPDATE")
         last = self.connection.run(LAST_SEQ)
         return locked.fetchone(), last.fetchone()[0]
+
+    def take_time(self) -> None:
+        """Hold the head for as long as it takes, although nothing is asked of the database meanwhile."""
+        if not self.connection.embedded:
+            self.connection.run(END_SILENCE.format(0))
 
     def lock_newest(self) -> NewestLog | None:
         """The open log, else the newest, as far as its head can be read; its row is locked as by `lock_head`."""
@@ -133,7 +98,7 @@ class SqlTransaction:
         if end is None or end + 1 != size:
             defects.append("The entries of the log do not end where its head says.")
         head = Head(log_id, origin, size, recorded, *rest)
-        if not _fits(head):
+        if not fits(head):
             defects.append("The head of the log holds a value of another type.")
         return NewestLog(head, state == "open", tuple(defects))
 
@@ -150,7 +115,7 @@ class SqlTransaction:
             .limit(1)
         )
         row = self.connection.select(statement).one_or_none()
-        return None if row is None else (row[0], _time(row[1]))
+        return None if row is None else (row[0], time_of(row[1]))
 
     def append(self, log_id: int, start: int, leaves: Sequence[Leaf]) -> None:
         """Insert entries from `seq` = start on."""
@@ -217,6 +182,7 @@ class SqlLogStorage:
     def _signed(self, transaction: SqlTransaction, writer: LogWriter) -> Head:
         head = transaction.lock_head()
         if head.root is None:
+            transaction.take_time()
             extension = writer.extend(transaction, head, (), ())
             writer.keep(extension)
             return extension.head
@@ -257,94 +223,6 @@ def begin(
         return None
     begun = replace(head, log_id=log_id, size=0)
     return writer.extend(transaction, begun, entries, [encoded(entry) for entry in entries]).head
-
-
-def find_open(connection: ReadConnection) -> Head | None:
-    """The head of the open log, as far as it is committed."""
-    return _one_head(connection, select(*HEAD_COLUMNS).where(audit_log.c.state == "open"))
-
-
-def find_head(connection: ReadConnection, origin: str) -> Head | None:
-    """The head of the log with this origin, open or sealed."""
-    return _one_head(connection, select(*HEAD_COLUMNS).where(audit_log.c.origin == origin))
-
-
-def find_head_by_id(connection: ReadConnection, log_id: int) -> Head | None:
-    """The head of the log with this id, open or sealed."""
-    return _one_head(connection, select(*HEAD_COLUMNS).where(audit_log.c.log_id == log_id))
-
-
-def find_newest(connection: ReadConnection) -> Head | None:
-    """The head of the newest log, open or sealed."""
-    return _one_head(connection, select(*HEAD_COLUMNS).order_by(audit_log.c.log_id.desc()).limit(1))
-
-
-def names_log(connection: ReadConnection, origin: str) -> bool:
-    """Whether a log has this origin, or was opened because of the log of this origin."""
-    if connection.select(select(audit_log.c.log_id).where(audit_log.c.origin == origin)).first() is not None:
-        return True
-    statement = select(audit_entry.c.entry).where(audit_entry.c.seq == 0)
-    return any(origin in _precursors(entry) for entry in connection.select(statement).scalars())
-
-
-def find_origins(connection: ReadConnection) -> tuple[str, ...]:
-    """The origins of all logs, oldest first."""
-    return tuple(connection.select(select(audit_log.c.origin).order_by(audit_log.c.log_id)).scalars())
-
-
-def find_generation(connection: ReadConnection) -> int:
-    """The registry generation of the newest log; 0 where there is none."""
-    statement = select(audit_log.c.registry_generation).order_by(audit_log.c.log_id.desc()).limit(1)
-    return connection.select(statement).scalar_one_or_none() or 0
-
-
-def list_entries(connection: ReadConnection, *, log_id: int, start: int, limit: int) -> tuple[EntryRow, ...]:
-    """At most `limit` entries of a log from index `start`, in order."""
-    statement = (
-        select(audit_entry)
-        .where(audit_entry.c.log_id == log_id, audit_entry.c.seq >= start)
-        .order_by(audit_entry.c.seq)
-        .limit(limit)
-    )
-    return tuple(EntryRow(*row) for row in connection.select(statement))
-
-
-def _precursors(entry: bytes) -> set[str]:
-    """The origins that the first entry of a log mentions beside its own."""
-    try:
-        parsed = Entry.parse(bytes(entry))
-    except (TypeError, ValueError):
-        return set()
-    witnessed = (parsed.detail or {}).get("witnessed")
-    named = {witnessed["origin"]} if isinstance(witnessed, dict) and isinstance(witnessed.get("origin"), str) else set()
-    return named if parsed.prior is None else named | {parsed.prior.origin}
-
-
-def _one_head(connection: ReadConnection, statement: Select[*Columns]) -> Head | None:
-    row = connection.select(statement).one_or_none()
-    return None if row is None else _head(row)
-
-
-def _head(row: Sequence[Any]) -> Head:
-    log_id, origin, size, last_recorded_at, *rest = row
-    head = Head(log_id, origin, size, _time(last_recorded_at), *rest)
-    if not _fits(head):
-        raise LogDamaged("The head of the audit log holds a value of another type.", EXAMINE)
-    return head
-
-
-def _fits(head: Head) -> bool:
-    """Whether each value has its type; SQLite keeps values of any type in any column."""
-    numbers = type(head.size) is int and type(head.generation) is int
-    texts = isinstance(head.origin, str) and isinstance(head.vkey, str | None) and isinstance(head.note, str | None)
-    return numbers and texts and isinstance(head.root, bytes | None)
-
-
-def _time(text: str) -> datetime:
-    try:
-        return parse_timestamp(text)
-    except (TypeError, ValueError):
-        raise LogDamaged("The audit log holds no readable time.", EXAMINE) from None
 
 
 def _new_head(head: Head) -> dict[str, object]:

@@ -199,7 +199,7 @@ class Database:
             yield
         except (SQLAlchemyError, self._writer.dialect.loaded_dbapi.Error) as error:
             cause = getattr(error, "orig", None) or error
-            refused = isinstance(cause, self._refusals)
+            refused = isinstance(cause, self._refusals) and not _is_of_the_schema(cause)
             kind: type[SystemFault] = RowRefused if refused else otherwise
             raise kind(
                 f"The database did not confirm the operation ({_kind_of(cause)}); nothing was acknowledged.",
@@ -229,6 +229,11 @@ def _kind_of(cause: BaseException) -> str:
     """What went wrong in the database's own short code (SQLSTATE, SQLITE_FULL), which never quotes data."""
     code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
     return str(code or type(cause).__name__)
+
+
+def _is_of_the_schema(cause: BaseException) -> bool:
+    """Whether PostgreSQL lacks a table or a privilege (SQLSTATE class 42): every row would meet the same."""
+    return (getattr(cause, "sqlstate", None) or "").startswith("42")
 
 
 def _parse(url: str) -> URL:

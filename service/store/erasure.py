@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 
 from .engine import ReadConnection, WriteConnection
-from .tables import audit_log, idempotency, score, score_log, score_retraction
+from .tables import audit_log, idempotency, score, score_log, score_retraction, shadow_score
 
-EMPTIED = (score, score_log, score_retraction, idempotency)
+EMPTIED = (score, score_log, score_retraction, shadow_score, idempotency)
 """The tables from which an erasure takes something."""
 
 
@@ -68,7 +68,9 @@ def lock_for_erasure(connection: WriteConnection, score_ids: Sequence[str]) -> i
 
 
 def delete_scores(connection: WriteConnection, score_ids: Sequence[str]) -> None:
-    """Delete scores with their salts, places and retractions."""
-    for table in (score_retraction, score_log, score):
+    """Delete scores with their salts, places, retractions, and what shadows made of their inputs.
+
+    Nobody can add to the latter meanwhile, because that needs a lock on the score (`shadows.py`)."""
+    for table in (shadow_score, score_retraction, score_log, score):
         connection.execute(delete(table).where(table.c.score_id.in_(score_ids)))
     connection.mark_for_scrub()

@@ -2,7 +2,8 @@
 
 Rules:
 1. The bytes of a file are kept by their SHA-256, in parts of `PART_BYTES`: each part is a transaction of its own, so
-   that a large file never keeps scores waiting for long, and what an interrupted upload left is simply written over.
+   that a large file never keeps scores waiting for long, and what is there under the digest without having it, as an
+   interrupted upload leaves it, is simply written over.
 2. Whoever reads bytes back gets them only where they have their digest.
 3. States and aliases are moved under the lock on the head of the log, with the entry that says so.
 """
@@ -14,12 +15,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from service.audit.entry import Entry
 
-from .audit_log import find_generation
 from .engine import Database, ReadConnection, WriteConnection
+from .log_rows import find_generation
 from .tables import artifact_part, audit_entry, audit_log, model_alias, model_transition, model_version
 
 PART_BYTES = 256 * 1024
@@ -179,16 +180,15 @@ def was_promoted(connection: ReadConnection, name: str) -> bool:
 def store_bytes(database: Database, content: bytes) -> str:
     """Keep the bytes of a file, unless they are kept already; their digest, `sha256:` and 64 hex digits."""
     digest = "sha256:" + sha256(content).hexdigest()
-    starts = range(0, max(len(content), 1), PART_BYTES)
     with database.read() as connection:
-        if _count_parts(connection, digest) == len(starts):
+        if read_bytes(connection, digest) is not None:
             return digest
-    for part, start in enumerate(starts):
+    for part, start in enumerate(range(0, max(len(content), 1), PART_BYTES)):
+        piece = content[start : start + PART_BYTES]
         with database.write() as connection:
-            statement = connection.insert(artifact_part).values(
-                digest=digest, part=part, content=content[start : start + PART_BYTES]
-            )
-            connection.execute(statement.on_conflict_do_nothing())
+            statement = connection.insert(artifact_part).values(digest=digest, part=part, content=piece)
+            place = [artifact_part.c.digest, artifact_part.c.part]
+            connection.execute(statement.on_conflict_do_update(index_elements=place, set_={"content": piece}))
     return digest
 
 
@@ -197,9 +197,3 @@ def read_bytes(connection: ReadConnection, digest: str) -> bytes | None:
     statement = select(artifact_part.c.content).where(artifact_part.c.digest == digest).order_by(artifact_part.c.part)
     content = b"".join(connection.select(statement).scalars())
     return content if "sha256:" + sha256(content).hexdigest() == digest else None
-
-
-def _count_parts(connection: ReadConnection, digest: str) -> int:
-    statement = select(func.count()).select_from(artifact_part).where(artifact_part.c.digest == digest)
-    count: int = connection.select(statement).scalar_one()
-    return count

@@ -8,6 +8,7 @@ never moved here: an upgrade of the package brings versions, and no change of wh
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from service.errors import ArtifactRejected, Conflict
@@ -43,7 +44,8 @@ def register_bundled(services: Services, folder: Path, *, in_force: bool) -> tup
             log_event("bundled_not_registered", level=logging.WARNING, model=f"{name}@{version}")
     if in_force:
         for name in dict.fromkeys(name for name, _ in shipped):
-            _put_in_production(services, name)
+            with suppress(Conflict):  # another process has just done the same
+                _put_in_production(services, name)
     return tuple(strays)
 
 

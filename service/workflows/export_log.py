@@ -15,8 +15,8 @@ from service.audit.note import Checkpoint, open_checkpoint
 from service.audit.tiles import export
 from service.audit.tree import root_of
 from service.errors import InputRejected, LogDamaged
-from service.store.audit_log import StoredHashes, list_entries
 from service.store.engine import Database
+from service.store.log_rows import StoredHashes, list_entries
 from service.workflows.read_log import SignedLog, damaged, signed_log
 
 

@@ -25,7 +25,8 @@ from service.store import idempotency as idempotency_store
 from service.store.idempotency import ClaimRow
 from service.store.scores import StoredScore
 from service.telemetry import log_event
-from service.workflows.keys import keyed_hash
+from service.workflows.key_cache import Caller
+from service.workflows.keys import keyed_hash, require_in_force
 from service.workflows.read_scores import find_recorded
 from service.workflows.services import Services
 
@@ -96,10 +97,12 @@ def purge(services: Services) -> int:
         return idempotency_store.purge_expired(connection, services.clock())
 
 
-def stored_under(services: Services, ticket: Ticket) -> StoredScore | None:
-    """The score stored under this ticket, if any; raises IdempotencyMismatch where the body was another one, and Gone
-    where the score was erased."""
+def stored_under(services: Services, caller: Caller, ticket: Ticket) -> StoredScore | None:
+    """The score stored under this ticket, if any; raises Unauthenticated where the caller's key was revoked, because
+    nobody has asked for it under the head lock, IdempotencyMismatch where the body was another one, and Gone where the
+    score was erased."""
     with services.database.read() as connection:
+        require_in_force(connection, caller)
         row = idempotency_store.find(connection, ticket.key_hmac, services.clock())
         if row is None:
             return None

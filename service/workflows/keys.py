@@ -13,16 +13,17 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from service.audit.entry import Entry, canonical_json, commitment, timestamp
 from service.audit.log import Place
 from service.errors import InputRejected, NotFound, Problem, Unauthenticated
 from service.store import keys as key_store
 from service.store import persons as person_store
-from service.store.audit_log import SqlTransaction, find_generation
+from service.store.audit_log import SqlTransaction
 from service.store.engine import Database, ReadConnection
 from service.store.keys import KeyRow
+from service.store.log_rows import find_generation
 from service.workflows.key_cache import Caller
 from service.workflows.patience import in_thread
 from service.workflows.services import Services
@@ -62,6 +63,11 @@ def renew(services: Services, caller: Caller) -> Caller:
     return _caller(row, generation)
 
 
+def require_in_force(connection: ReadConnection, caller: Caller) -> None:
+    """Raise Unauthenticated where the key was revoked since it was looked up; inside a transaction."""
+    _caller(key_store.find_key(connection, caller.key_id), caller.generation)
+
+
 def _caller(row: KeyRow | None, generation: int) -> Caller:
     if row is None or row.revoked_at is not None:
         raise _unauthenticated()
@@ -74,14 +80,24 @@ async def recent_caller(services: Services, presented: str | None) -> Caller:
     key = presented or ""
     caller = services.keys.find(key)
     if caller is None:
-        asked_at = services.keys.clock()
-        try:
-            caller = await in_thread(authenticate, services, key)
-        except Unauthenticated:
-            services.keys.drop(key)
-            raise
-        services.keys.remember(key, caller, asked_at)
+        caller = await services.looks.find(key, partial(_look_up, services, key))
     return caller
+
+
+async def _look_up(services: Services, key: str) -> Caller:
+    asked_at = services.keys.clock()
+    try:
+        caller = await in_thread(authenticate, services, key)
+    except Unauthenticated:
+        services.keys.drop(key)
+        raise
+    services.keys.remember(key, caller, asked_at)
+    return caller
+
+
+async def renew_together(services: Services, caller: Caller, generation: int) -> Caller:
+    """As `renew`, once for all who ask at the same time; `generation` is the newest one that was seen before."""
+    return await services.looks.find((caller.key_id, generation), partial(in_thread, renew, services, caller))
 
 
 def create_key(

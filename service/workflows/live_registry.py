@@ -23,8 +23,8 @@ from service.errors import ArtifactRejected, SystemFault
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.artifact import Expected
 from service.registry.loading import load_version, release
-from service.store.audit_log import find_generation
 from service.store.engine import Database
+from service.store.log_rows import find_generation
 from service.store.models import Registered, VersionRow, find_registered
 from service.telemetry import log_event
 from service.workflows.artifact_files import read_files
@@ -74,15 +74,19 @@ class LiveRegistry:
         self._registered = self._find()
         missing = self._missing()
         with ThreadPoolExecutor(LOADED_AT_ONCE) as pool:
-            self._loaded |= zip((row.digest for row in missing), pool.map(self._load_one, missing), strict=True)
+            loaded = [version for version in pool.map(self._load_or_leave, missing) if version is not None]
+        self._loaded |= {version.digest: version for version in loaded}
         self._swap()
         return self._models
 
     async def require_usable(self, row: VersionRow) -> None:
-        """Load a version aside and test it, where it is not loaded yet; raises ArtifactRejected where it fails."""
+        """Load a version aside and test it; where it is loaded here, see that others can load it too: that its stored
+        bytes are whole. Raises ArtifactRejected where it fails."""
         known = self._loaded.get(row.digest)
         if known is None or known.scorer is None:
-            self._loaded[row.digest] = await asyncio.to_thread(self._load_or_raise, row)
+            self._take_in(await asyncio.to_thread(self._load_or_raise, row))
+        else:
+            await asyncio.to_thread(read_files, self._database, row)
 
     async def now(self) -> ActiveModels:
         """The snapshot of this moment: looks where the generation has moved."""
@@ -103,6 +107,14 @@ class LiveRegistry:
             self._let_go_of_the_retired()
             if self._missing() and (self._loading is None or self._loading.done()):
                 self._loading = asyncio.create_task(self._load_missing())
+
+    async def moved(self) -> None:
+        """Look again after a move that this process made. It is durable, so a look that fails is no fault of it:
+        `follow` looks again, and until then no score is stored under the state before it (rule 1)."""
+        try:
+            await self.catch_up()
+        except SystemFault as error:
+            log_event("registry_not_read", level=logging.WARNING, error_type=type(error).__name__)
 
     async def settled(self) -> bool:
         """Wait until what is in force is loaded; False where a caller has waited long enough for that."""
@@ -157,20 +169,30 @@ class LiveRegistry:
                 return  # the next look tries again
 
     async def _load_aside(self, row: VersionRow) -> bool:
-        try:
-            self._loaded[row.digest] = await asyncio.to_thread(self._load_one, row)
-        except SystemFault as error:
-            log_event("version_not_loaded", level=logging.ERROR, error_type=type(error).__name__)
+        version = await asyncio.to_thread(self._load_or_leave, row)
+        if version is None:
             return False
+        self._take_in(version)
         self._swap()
         return True
+
+    def _take_in(self, version: ModelVersion) -> None:
+        earlier = self._loaded.get(version.digest)
+        if earlier is None or earlier.scorer is None:
+            self._loaded[version.digest] = version
+        else:  # somebody else loaded it meanwhile, and requests use it already
+            asyncio.get_running_loop().run_in_executor(None, release, version)
 
     def _load_or_raise(self, row: VersionRow) -> ModelVersion:
         return self._load(row, read_files(self._database, row))
 
-    def _load_one(self, row: VersionRow) -> ModelVersion:
+    def _load_or_leave(self, row: VersionRow) -> ModelVersion | None:
+        """The version, with the reason where it fails a check; None where that could not be found out, for now."""
         try:
             return self._load_or_raise(row)
+        except SystemFault as error:
+            log_event("version_not_loaded", level=logging.ERROR, error_type=type(error).__name__)
+            return None
         except ArtifactRejected as error:
             model = f"{row.name}@{row.version}"
             log_event("version_rejected", level=logging.ERROR, model=model, reason=error.message)

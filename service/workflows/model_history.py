@@ -59,6 +59,17 @@ def find_registrant(database: Database, name: str, version: str) -> str | None:
     raise RecordDamaged("The registration of the version is not on record.", "Have the audit log verified.")
 
 
+def find_registration(database: Database, name: str, version: str) -> tuple[str | None, str | None]:
+    """What is on record of a registered version: the publisher who signed its artifact, None without a signature, and
+    the fault that its self-test found, None where there was none. Raises as `find_history`."""
+    publisher = fault = None
+    for one in find_history(database, name).happened:
+        if one.said["version"] == version:
+            publisher = one.said.get("publisher", publisher)
+            fault = one.said.get("fault", fault)
+    return publisher, fault
+
+
 def replayed(name: str, happened: Iterable[Happened]) -> History:
     """How a model stands after these transitions."""
     states: dict[str, str] = {}

@@ -26,7 +26,8 @@ from service.audit.tree import (
 )
 from service.domain.log_query import ConsistencyQuery, EntriesQuery
 from service.errors import InputRejected, LogDamaged, LogNotOpen, NotFound, Problem
-from service.store.audit_log import (
+from service.store.engine import Database, ReadConnection
+from service.store.log_rows import (
     EntryRow,
     StoredHashes,
     find_head,
@@ -35,7 +36,6 @@ from service.store.audit_log import (
     find_origins,
     list_entries,
 )
-from service.store.engine import Database, ReadConnection
 from service.workflows.read_scores import get_recorded, make_cursor, parse_cursor
 
 

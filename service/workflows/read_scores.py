@@ -25,8 +25,8 @@ from service.audit.entry import Entry, commitment
 from service.domain.score_query import ScoreQuery
 from service.errors import InputRejected, Problem, RecordDamaged
 from service.store import scores as score_store
-from service.store.audit_log import list_entries
 from service.store.engine import ReadConnection
+from service.store.log_rows import list_entries
 from service.store.retractions import Retraction
 from service.store.scores import ListedScore, StoredScore, unknown_score
 from service.workflows.key_cache import Caller

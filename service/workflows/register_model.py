@@ -5,7 +5,8 @@ Rules:
    there leaves nothing behind but an entry that says by whom and for which fault it was refused.
 2. A version never changes. The same bytes once more are no mistake: what was begun is completed, what is complete is
    answered again. Other bytes under the same name and version are refused, and so is a version that differs from
-   another one in build metadata only, because the two have no order.
+   another one in build metadata only, because the two have no order. Of two processes that register or test the same
+   bytes at once, one does it, and the other answers what then stands.
 3. The self-test runs here before anything is approved: golden vectors, and for a lowered model the proof that its
    coefficients give what its estimator gives. A version that fails it is `rejected`, with the reason.
 4. One registration at a time in a process: an artifact may have 128 MiB.
@@ -19,7 +20,7 @@ from functools import partial
 
 from service.audit.entry import Entry
 from service.audit.outcome import Receipt
-from service.errors import ArtifactRejected, ServiceError, VersionExists
+from service.errors import ArtifactRejected, Conflict, ServiceError, VersionExists
 from service.registry import lifecycle
 from service.registry.archive import ARTIFACT, read_zip
 from service.registry.artifact import Artifact, examine
@@ -29,6 +30,7 @@ from service.registry.semver import find_version
 from service.store import models as model_store
 from service.store.models import VersionRow, store_bytes
 from service.workflows.artifact_files import store_files
+from service.workflows.model_history import find_registration
 from service.workflows.recording import NO_ROWS
 from service.workflows.services import Services
 from service.workflows.transitions import MOVE_MODELS, Signatory, drafted, find_standing
@@ -40,7 +42,8 @@ MAX_ZIP_BYTES = ARTIFACT.total_bytes
 @dataclass(frozen=True, slots=True)
 class Registration:
     """What came of it: the version and its state; whether this call registered it; the receipt of its last step, None
-    where there was nothing to do; who signed the artifact, if anybody did; and why it was rejected, where it was."""
+    where there was nothing to do; who signed the artifact that is on record, if anybody did; and why it was rejected,
+    where its self-test was the reason."""
 
     version: VersionRow
     created: bool
@@ -68,17 +71,15 @@ def register_model(
         try:
             files = read()
             artifact = examine(files, trusted=services.publishers, expected=None)
-            known = _find_known(services, artifact)
+            known, created = _known_or_new(services, artifact, files, signatory)
         except (ArtifactRejected, VersionExists) as error:
             _record_refusal(services, error, signatory)
             raise
-        created = known is None
-        if known is None:
-            known = _register(services, artifact, files, signatory)
-        if known.state != "registered":
-            return Registration(known, created=False, receipt=None, publisher=artifact.publisher)
-        tested, fault, receipt = _test(services, artifact, known, signatory, prove=prove)
-        return Registration(tested, created, receipt, artifact.publisher, fault)
+        receipt = None
+        if known.state == "registered":
+            known, receipt = _test(services, artifact, known, signatory, prove=prove)
+        publisher, fault = find_registration(services.database, known.name, known.version)
+        return Registration(known, created, receipt, publisher, fault)
 
 
 def move(
@@ -93,6 +94,23 @@ def move(
     transition, entry = drafted(services, version, what, standing, signatory, details)
     receipt: Receipt = services.committer.submit(MOVE_MODELS, transition, entry).result()
     return receipt
+
+
+def _known_or_new(
+    services: Services, artifact: Artifact, files: Mapping[str, bytes], signatory: Signatory
+) -> tuple[VersionRow, bool]:
+    """The version as it stands, and whether it was registered here and now."""
+    known = _find_known(services, artifact)
+    if known is not None:
+        return known, False
+    try:
+        return _register(services, artifact, files, signatory), True
+    except VersionExists:
+        # Another process was faster; with the same bytes, that is as good.
+        known = _find_known(services, artifact)
+        if known is None:
+            raise
+        return known, False
 
 
 def _find_known(services: Services, artifact: Artifact) -> VersionRow | None:
@@ -125,21 +143,30 @@ def _register(services: Services, artifact: Artifact, files: Mapping[str, bytes]
 
 def _test(
     services: Services, artifact: Artifact, row: VersionRow, signatory: Signatory, *, prove: bool
-) -> tuple[VersionRow, str | None, Receipt]:
-    """The version after its self-test, its fault if it has one, and the receipt."""
+) -> tuple[VersionRow, Receipt | None]:
+    """The version after its self-test, and the receipt; None where somebody else was faster."""
     fault = None
     try:
         self_test(artifact, prove=prove)
     except ArtifactRejected as error:
         fault = error.message
+    known, standing = _standing(services, row)
+    if known.state != "registered":
+        return known, None
+    what = lifecycle.verify(row.version, standing) if fault is None else lifecycle.reject(row.version, standing)
+    try:
+        receipt = move(services, known, what, standing, signatory, {"fault": fault})
+    except Conflict:
+        return _standing(services, row)[0], None
+    return replace(known, state=what.after or known.state), receipt
+
+
+def _standing(services: Services, row: VersionRow) -> tuple[VersionRow, Standing]:
     with services.database.read() as connection:
         found = find_standing(connection, row.name, row.version)
     if found is None:
         raise AssertionError("a version is never deleted")
-    known, standing = found
-    what = lifecycle.verify(row.version) if fault is None else lifecycle.reject(row.version, standing)
-    receipt = move(services, known, what, standing, signatory, {"fault": fault})
-    return replace(known, state=what.after or known.state), fault, receipt
+    return found
 
 
 def _record_refusal(services: Services, error: ServiceError, signatory: Signatory) -> None:

@@ -23,7 +23,8 @@ from service.audit.note import Checkpoint, open_checkpoint, parse_vkey
 from service.audit.tree import Frontier, HashReader
 from service.audit.witness import Claim, Kept, Witness, contradiction, defects
 from service.errors import Conflict, WitnessUnavailable
-from service.store.audit_log import NewestLog, SqlLogStorage, SqlTransaction, begin, names_log
+from service.store.audit_log import NewestLog, SqlLogStorage, SqlTransaction, begin
+from service.store.log_rows import names_log
 
 ACTOR = "system:cli"
 _NAME = re.compile(r"[!-*,-~]+")

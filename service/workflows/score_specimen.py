@@ -36,7 +36,7 @@ from service.store.scores import ScoreRow, StoredScore
 from service.workflows.amend_score import find_prior, pointing_at_replaces, require_not_retracted
 from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stored_under
 from service.workflows.key_cache import Caller
-from service.workflows.keys import renew
+from service.workflows.keys import renew_together
 from service.workflows.patience import in_thread
 from service.workflows.services import Services, new_uuid7
 
@@ -130,7 +130,7 @@ async def score_specimen(services: Services, caller: Caller, body: bytes, idempo
         try:
             return await _score_and_store(services, caller, body, ticket)
         except (InputRejected, NoActiveModel):
-            earlier = await in_thread(stored_under, services, ticket)
+            earlier = await in_thread(stored_under, services, caller, ticket)
             if earlier is None:
                 raise
             return Outcome.replay(earlier)
@@ -196,9 +196,10 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
             return await _store_once(services, caller, body, ticket)
         except RegistryChanged:
             # The key or the model moved between looking it up and recording the score: both are looked up afresh.
-            services.keys.forget()
             await services.registry.catch_up()
-            caller = await in_thread(renew, services, caller)
+            generation = services.registry.current.generation
+            services.keys.saw(generation)
+            caller = await renew_together(services, caller, generation)
         except VersionLoading:
             if not await services.registry.settled():
                 raise
@@ -238,6 +239,7 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     weight = len(body) + len(answer)
     generation = min(caller.generation, models.generation)
     receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=generation)
+    services.shadows.offer(scored.version, score_id, body, now)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 
 

@@ -20,9 +20,11 @@ from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
 from service.workflows.attempts import Attempts
 from service.workflows.inbox import LoopInbox
-from service.workflows.key_cache import KeyCache
+from service.workflows.key_cache import Caller, KeyCache
 from service.workflows.live_registry import LiveRegistry
 from service.workflows.random_bytes import random_block
+from service.workflows.shadowing import NoShadows, Shadowing
+from service.workflows.shared_looks import SharedLooks
 
 R = TypeVar("R")
 
@@ -43,11 +45,7 @@ def new_uuid7(now: datetime, random_bits: int | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a use case works with; built once by the composition root.
-
-    from service.workflows.attempts import Attempts
-    from service.workflows.inbox import LoopInbox
-    """
+    """Everything a use case works with; built once by the composition root."""
 
     database: Database
     committer: Committer[SqlTransaction]
@@ -60,8 +58,10 @@ class Services:
     new_salt: Callable[[], bytes] = random_block
     in_flight: set[bytes] = field(default_factory=set)
     keys: KeyCache = field(default_factory=KeyCache)
+    looks: SharedLooks[Caller] = field(default_factory=SharedLooks)
     attempts: Attempts = field(default_factory=Attempts)
     inbox: LoopInbox = field(default_factory=LoopInbox)
+    shadows: Shadowing = field(default_factory=NoShadows)
     registering: AbstractContextManager[object] = field(default_factory=Lock)
 
     async def record(

@@ -6,8 +6,9 @@ Rules:
 2. Approval takes a second person: not the one who registered the version (`registry.lifecycle`).
 3. A version is loaded and tested here before it is approved or given an alias. One that fails changes nothing: what was
    in force stays in force.
-4. It returns when the move is durable and this process answers accordingly. Other processes follow within two seconds,
-   and until then none of them can record a score under the old state (`workflows.live_registry`).
+4. For a caller it returns when the move is durable and this process answers accordingly; a command answers nobody.
+   Other processes follow within two seconds, and until then none of them can record a score under the old state
+   (`workflows.live_registry`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from service.audit.entry import Entry, timestamp
 from service.audit.outcome import Receipt
 from service.domain.model_life import Signing
 from service.domain.signature import Signature
-from service.errors import ModelNotFound, PersonRequired
+from service.errors import ModelNotFound, PersonRequired, RegistryChanged, SignatureRefused
 from service.registry.lifecycle import Move, Standing, plan, require_second_person
 from service.store import models as model_store
+from service.store.log_rows import find_generation
 from service.store.models import VersionRow
+from service.store.persons import find_person
 from service.workflows.key_cache import Caller
 from service.workflows.model_history import find_registrant
 from service.workflows.patience import in_thread
@@ -60,8 +63,8 @@ async def transition_model(
     meanwhile, ArtifactRejected, or SystemFault.
     """
     # Read first: a person who is revoked after having signed raises the generation, and the move is not made.
-    generation = caller.generation if caller is not None else (await services.registry.now()).generation
-    signatory = await in_thread(_signed, services, person_id, signing)
+    generation = caller.generation if caller is not None else await in_thread(_generation, services)
+    signatory = await in_thread(_signed, services, person_id, signing, caller)
     row, standing = await in_thread(_find, services, name, version)
     move = plan(version, signing.to, standing)
     if move.kind == "model.approved":
@@ -70,18 +73,34 @@ async def transition_model(
     if move.kind in ("model.approved", "model.promoted") and move.after is not None:
         await services.registry.require_usable(row)
     transition, entry = drafted(services, row, move, standing, signatory)
-    receipt = await _recorded(services, caller, generation, transition, entry)
-    await services.registry.catch_up()
+    receipt = await _recorded(services, caller, person_id, generation, transition, entry)
+    if caller is not None:
+        await services.registry.moved()
     after = row if move.kind == "model.promoted" else replace(row, state=move.after or row.state)
     return Moved(move, after, _shown(signatory, signing, timestamp(receipt.recorded_at)), receipt)
 
 
 async def _recorded(
-    services: Services, caller: Caller | None, generation: int, transition: Transition, entry: Entry
+    services: Services, caller: Caller | None, person_id: str, generation: int, transition: Transition, entry: Entry
 ) -> Receipt:
-    if caller is None:
+    if caller is not None:
+        return await record_as(services, caller, MOVE_MODELS, transition, entry)
+    try:
         return await services.record(MOVE_MODELS, transition, entry, generation=generation)
-    return await record_as(services, caller, MOVE_MODELS, transition, entry)
+    except RegistryChanged:
+        # Something changed, not necessarily this person or this model: both are looked up afresh, once.
+        generation = await in_thread(_still_in_force, services, person_id)
+        return await services.record(MOVE_MODELS, transition, entry, generation=generation)
+
+
+def _still_in_force(services: Services, person_id: str) -> int:
+    """The registry generation of this moment, in which the person is in force; raises SignatureRefused."""
+    generation = _generation(services)
+    with services.database.read() as connection:
+        row = find_person(connection, person_id)
+    if row is None or row.revoked_at is not None:
+        raise SignatureRefused("The signature was refused.", "The person was revoked just now.")
+    return generation
 
 
 def _shown(signatory: Signatory, signing: Signing, at: str) -> Signature:
@@ -95,9 +114,15 @@ def _shown(signatory: Signatory, signing: Signing, at: str) -> Signature:
     )
 
 
-def _signed(services: Services, person_id: str, signing: Signing) -> Signatory:
-    person = require_signature(services, person_id, signing.passphrase)
+def _signed(services: Services, person_id: str, signing: Signing, caller: Caller | None) -> Signatory:
+    actor = "system:cli" if caller is None else caller.actor
+    person = require_signature(services, person_id, signing.passphrase, actor=actor)
     return Signatory(f"person:{person_id}", person_id, person.name, signing.meaning, signing.reason)
+
+
+def _generation(services: Services) -> int:
+    with services.database.read() as connection:
+        return find_generation(connection)
 
 
 def _find(services: Services, name: str, version: str) -> tuple[VersionRow, Standing]:

@@ -20,6 +20,7 @@ from service.audit.entry import Entry, commitment
 from service.audit.log import Place
 from service.errors import Conflict, VersionExists
 from service.registry.lifecycle import Move, Standing
+from service.registry.semver import find_version
 from service.store import models as model_store
 from service.store.audit_log import SqlTransaction
 from service.store.engine import ReadConnection
@@ -136,7 +137,7 @@ class MoveModels:
     def _make(self, transaction: SqlTransaction, one: Transition) -> None:
         connection, version, move = transaction.connection, one.version, one.move
         if one.standing is None:
-            if not model_store.insert_version(connection, version):
+            if _has_twin(connection, version) or not model_store.insert_version(connection, version):
                 raise VersionExists("The version was registered just now.", "Look at it before you go on.")
             return
         found = find_standing(connection, version.name, version.version)
@@ -148,6 +149,12 @@ class MoveModels:
             model_store.set_state(connection, version.name, version.version, move.after)
         if move.dropped:
             model_store.delete_aliases(connection, version.name, move.dropped)
+
+
+def _has_twin(connection: ReadConnection, version: VersionRow) -> bool:
+    """Whether a version of the model is registered that has no order with this one."""
+    others = model_store.list_versions(connection, version.name)
+    return any(find_version(other.version) == find_version(version.version) for other in others)
 
 
 def _at_stake(version: VersionRow, standing: Standing, move: Move) -> tuple[object, ...]:

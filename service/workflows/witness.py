@@ -27,8 +27,8 @@ from service.audit.log import Head
 from service.audit.witness import Kept, Witness, contradiction, defects, kept_alone, read_kept, record
 from service.errors import LogDamaged, LogForked, SystemFault, WitnessUnavailable
 from service.operator_command import run_command
-from service.store.audit_log import StoredHashes, find_newest, find_open, names_log
 from service.store.engine import Database, ReadConnection
+from service.store.log_rows import StoredHashes, find_newest, find_open, names_log
 from service.telemetry import log_event
 
 KEEP_SECONDS = 10.0

@@ -12,8 +12,9 @@ import pytest
 from service.audit.entry import Entry, Prior
 from service.audit.log import LogWriter
 from service.audit.note import Checkpoint, Signer
-from service.store.audit_log import SqlLogStorage, begin, find_open, list_entries
+from service.store.audit_log import SqlLogStorage, begin
 from service.store.engine import Database
+from service.store.log_rows import find_open, list_entries
 
 Server = Any
 Request = dict[str, Any]

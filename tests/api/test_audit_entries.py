@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from service.audit.entry import commitment, leaf_hash
-from service.store.audit_log import EntryRow, find_open, list_entries
 from service.store.engine import Database
+from service.store.log_rows import EntryRow, find_open, list_entries
 from service.store.scores import StoredScore, find_score
 
 Server = Any

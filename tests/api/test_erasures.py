@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from service.audit.entry import Entry
-from service.store.audit_log import find_open, list_entries
 from service.store.engine import Database
+from service.store.log_rows import find_open, list_entries
 from service.store.scores import StoredScore, find_score
 
 Server = Any

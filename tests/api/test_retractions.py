@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from service.audit.entry import Entry, Prior, timestamp
-from service.store.audit_log import find_open, list_entries
 from service.store.engine import Database
+from service.store.log_rows import find_open, list_entries
 
 Server = Any
 Request = dict[str, Any]

@@ -462,8 +462,13 @@ def test_a_submission_whose_caller_has_given_up_is_not_stored(log: Any, writer: 
 
 @pytest.mark.parametrize(
     ("error", "well"),
-    [(StorageUnavailable("Away."), False), (LogDamaged("Short."), False), (Conflict("Taken."), True)],
-    ids=["storage away", "log damaged", "refusal"],
+    [
+        (StorageUnavailable("Away."), False),
+        (LogDamaged("Short."), False),
+        (Conflict("Taken."), True),
+        (RowRefused("No."), True),
+    ],
+    ids=["storage away", "log damaged", "refusal", "row refused by the database"],
 )
 def test_what_the_service_cannot_help_makes_it_unwell_and_a_refusal_does_not(
     committer: Committer[Any], error: Exception, well: bool
@@ -488,6 +493,12 @@ def test_a_failed_write_makes_it_unwell_until_one_succeeds_or_time_passes(log: A
     clock.now += 0.2
     assert committer.well
     committer.close()
+    assert not committer.well
+
+
+def test_a_refused_row_does_not_make_a_failing_storage_well(committer: Committer[Any]) -> None:
+    committer.submit(RAISING, StorageUnavailable("Away."), ENTRY).exception()
+    committer.submit(RAISING, RowRefused("No."), ENTRY).exception()
     assert not committer.well
 
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from service.app import create_app, ensure_development_key
 from service.settings import Settings
-from service.store.audit_log import list_entries
 from service.store.engine import Database
+from service.store.log_rows import list_entries
 from tests.crash.load import Notebook
 
 

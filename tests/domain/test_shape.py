@@ -11,20 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.fields import IDENTIFIER
-from service.domain.shape import (
-    INVALID,
-    Choice,
-    Field,
-    Findings,
-    Instant,
-    ListOf,
-    Number,
-    Record,
-    Shape,
-    Text,
-    TypedRecord,
-    Wrong,
-)
+from service.domain.record import Field, ListOf, Record, TypedRecord
+from service.domain.shape import INVALID, Choice, Findings, Instant, Number, Shape, Text, Wrong
 
 WORD = Text("[a-z]+", "lower-case letters", high=5)
 

@@ -51,6 +51,21 @@ def rebuilt(files: Mapping[str, bytes], document: Document | None = None, *, sig
     return {**listed, "manifest.json": manifest, **signature}
 
 
+def release(bundled: str, version: str, *, signed: bool = True, **changes: Any) -> dict[str, bytes]:
+    """A bundled artifact as another version, with other parts of its manifest where `changes` say so."""
+    files = bundled_files(bundled)
+    document = json.loads(files["manifest.json"]) | {"version": version} | changes
+    return rebuilt(files, document, signed=signed)
+
+
+def misjudged(name: str, version: str) -> dict[str, bytes]:
+    """A signed artifact whose model does not give one of its golden values."""
+    files = release(name, version)
+    golden = json.loads(files["golden.json"])
+    golden["vectors"][0]["value"] += 0.01
+    return rebuilt(files | {"golden.json": json.dumps(golden).encode()})
+
+
 def write(folder: Path, files: Mapping[str, bytes]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():

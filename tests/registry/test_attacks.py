@@ -3,11 +3,8 @@
 Each attempt is handed in as a server is handed one: a zip is read, examined and put to its golden self-test.
 """
 
-import bz2
-import gzip
 import io
 import json
-import lzma
 import os
 import pickle
 import shutil
@@ -15,18 +12,16 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 from skops.io import dumps
 
-from service.audit.note import Signer
 from service.errors import ArtifactRejected
 from service.registry.archive import read_folder, read_zip
 from service.registry.artifact import Expected, Verified, examine, verify_artifact
@@ -43,27 +38,9 @@ from tests.registry.artifacts import (
     with_estimator,
     write,
 )
+from tests.registry.attacks import PACKINGS, STRANGER, Payload, zipped
 
 Files = dict[str, bytes]
-STRANGER = Signer.generate()
-
-
-class Payload:
-    """Makes the folder `path` when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return (os.mkdir, (str(self.path),))
-
-
-def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 def admit(data: bytes, expected: Expected | None = None) -> Verified:
@@ -96,24 +73,6 @@ def test_the_canary_sings(canary: Path) -> None:
     assert not canary.exists()
     opened(artifact)
     assert canary.exists()
-
-
-def dumped(payload: Any, compress: Any) -> bytes:
-    buffer = io.BytesIO()
-    joblib.dump(payload, buffer, compress=compress)
-    return buffer.getvalue()
-
-
-PACKINGS: dict[str, Callable[[Any], bytes]] = {
-    "pickle": pickle.dumps,
-    "joblib": lambda payload: dumped(payload, 0),
-    "zlib": lambda payload: dumped(payload, ("zlib", 9)),
-    "gzip": lambda payload: dumped(payload, ("gzip", 9)),
-    "bz2": lambda payload: dumped(payload, ("bz2", 9)),
-    "xz": lambda payload: dumped(payload, ("xz", 9)),
-    "lzma": lambda payload: dumped(payload, ("lzma", 9)),
-    "packed by hand": lambda payload: lzma.compress(bz2.compress(gzip.compress(pickle.dumps(payload)))),
-}
 
 
 @pytest.mark.parametrize("pack", PACKINGS.values(), ids=PACKINGS.keys())

@@ -24,7 +24,7 @@ from service.audit.outcome import SilentObserver
 from service.audit.submissions import NoRows
 from service.audit.tree import root_of
 from service.errors import Conflict, LogDamaged, LogNotOpen, SigningKeyMismatch, StorageUnavailable
-from service.store import audit_log
+from service.store import audit_log, log_rows
 from service.store.audit_log import SqlLogStorage, SqlTransaction
 from service.store.bulk import insert_many
 from service.store.engine import Database
@@ -105,17 +105,17 @@ def count(database: Database, table: str) -> int:
         return int(connection.sqlalchemy.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
-def entries(database: Database) -> tuple[audit_log.EntryRow, ...]:
+def entries(database: Database) -> tuple[log_rows.EntryRow, ...]:
     """The entries of the open log, which is not the first where another process lost the race to begin it."""
     with database.read() as connection:
-        opened = audit_log.find_open(connection)
+        opened = log_rows.find_open(connection)
         assert opened is not None
-        return audit_log.list_entries(connection, log_id=opened.log_id, start=0, limit=10_000)
+        return log_rows.list_entries(connection, log_id=opened.log_id, start=0, limit=10_000)
 
 
 def head(database: Database) -> Head | None:
     with database.read() as connection:
-        return audit_log.find_open(connection)
+        return log_rows.find_open(connection)
 
 
 def test_no_log_is_open_at_first(database: Database, writer: LogWriter, entry: Entry) -> None:
@@ -191,7 +191,7 @@ def test_a_log_from_before_signatures_is_signed_from_its_first_entry_on(
         connection.execute(update(audit_log_table).values(unsigned))
     found = storage.open(LogWriter(signed_by, "default"), site="default", now=entry.at)
     with database.read() as connection:
-        root = root_of(audit_log.StoredHashes(connection, 1), size)
+        root = root_of(log_rows.StoredHashes(connection, 1), size)
     assert found.note is not None
     assert open_checkpoint(found.note, signed_by.vkey(found.origin)) == Checkpoint(found.origin, size, root)
     assert count(database, "audit_tile") == size // 256
@@ -229,8 +229,8 @@ def test_entries_are_read_in_ranges(
     for _ in range(4):
         save(make_row())
     with database.read() as connection:
-        found = audit_log.list_entries(connection, log_id=1, start=2, limit=2)
-        assert audit_log.list_entries(connection, log_id=2, start=0, limit=9) == ()
+        found = log_rows.list_entries(connection, log_id=1, start=2, limit=2)
+        assert log_rows.list_entries(connection, log_id=2, start=0, limit=9) == ()
     assert [row.seq for row in found] == [2, 3]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from service.errors import StorageUnavailable, UnsafeConfiguration
-from service.store.engine import Database
+from service.errors import RowRefused, StorageUnavailable, UnsafeConfiguration
+from service.store.engine import Database, WriteConnection
 from service.store.postgresql import IDLE_SECONDS
 
 
@@ -142,6 +142,27 @@ def test_errors_name_their_kind_and_no_value(database: Database) -> None:
     printed = "".join(traceback.format_exception(raised.value))
     assert "patient-4711" not in printed + raised.value.message + raised.value.remedy
     assert any(kind in raised.value.message for kind in ("SQLITE_CONSTRAINT_CHECK", "23514"))
+
+
+def insert_claims(connection: WriteConnection, number: int, *, by_driver: bool) -> None:
+    at = "2026-11-23T05:51:19.123456Z"
+    for _ in range(number):
+        if by_driver:
+            connection.run("INSERT INTO idempotency VALUES (?, NULL, 's', ?)", (b"k" * 32, at)).fetchall()
+        else:
+            statement = text("INSERT INTO idempotency VALUES (:key, NULL, 's', :at)")
+            connection.execute(statement.bindparams(key=b"k" * 32, at=at))
+
+
+@pytest.mark.parametrize("by_driver", [False, True], ids=["by SQLAlchemy", "by the driver"])
+def test_only_what_a_row_can_cause_is_its_fault(database: Database, by_driver: bool) -> None:
+    with pytest.raises(RowRefused), database.write() as connection:
+        insert_claims(connection, 2, by_driver=by_driver)
+    with database.write() as connection:
+        connection.execute(text("DROP TABLE idempotency"))
+    with pytest.raises(StorageUnavailable) as raised, database.write() as connection:
+        insert_claims(connection, 1, by_driver=by_driver)
+    assert raised.type is StorageUnavailable
 
 
 def test_a_database_that_is_away_is_storage_unavailable(tmp_path: Path) -> None:

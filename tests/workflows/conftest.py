@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,18 +36,19 @@ def signer() -> Signer:
     return Signer.generate()
 
 
-@pytest.fixture
-def services(database: Database, clock: Clock, signer: Signer) -> Iterator[Services]:
-    """The services of a use case on a real database, without models."""
+@contextmanager
+def opened(database: Database, clock: Clock, signer: Signer) -> Iterator[Services]:
+    """The services of one process."""
     storage = SqlLogStorage(database)
     writer = LogWriter(signer, "test")
     storage.open(writer, site="test", now=clock.now)
     committer = Committer(storage, writer, SilentObserver())
     committer.start()
+    registry = LiveRegistry(database, loader(TRUSTED))
     yield Services(
         database=database,
         committer=committer,
-        registry=LiveRegistry(database, loader(TRUSTED)),
+        registry=registry,
         publishers=TRUSTED,
         pepper=b"p" * 32,
         site="test",
@@ -54,6 +56,25 @@ def services(database: Database, clock: Clock, signer: Signer) -> Iterator[Servi
         clock=clock,
     )
     committer.close()
+    registry.close()
+
+
+@pytest.fixture
+def services(database: Database, clock: Clock, signer: Signer) -> Iterator[Services]:
+    """The services of a use case on a real database, without models."""
+    with opened(database, clock, signer) as services:
+        yield services
+
+
+@pytest.fixture
+def replica(services: Services, database_url: str, clock: Clock, signer: Signer) -> Iterator[Services]:
+    """The services of a second process on the database of `services`, with a clock of its own."""
+    database = Database(database_url)
+    its_clock = Clock()
+    its_clock.now = clock.now
+    with opened(database, its_clock, signer) as replica:
+        yield replica
+    database.close()
 
 
 @pytest.fixture

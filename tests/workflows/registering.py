@@ -1,20 +1,32 @@
-"""Versions brought through the registry: registered, approved and put in production, as the product does it."""
+"""Versions brought through the registry as the product does it, by machines and by people; and what came of it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from sqlalchemy import func, select
+
+from service.audit.entry import Entry
+from service.domain.model_life import Signing
 from service.registry import lifecycle
 from service.registry.artifact import examine
 from service.registry.lifecycle import PRODUCTION, Standing, plan
+from service.store.engine import Database
+from service.store.log_rows import find_generation
 from service.store.models import VersionRow, store_bytes
+from service.store.tables import artifact_part, audit_entry, model_alias, model_transition, model_version
 from service.workflows.artifact_files import store_files
+from service.workflows.persons import add_person
 from service.workflows.register_model import move, register_model
 from service.workflows.services import Services
+from service.workflows.transition_model import Moved, transition_model
 from service.workflows.transitions import Signatory, find_standing
 
 SIGNATORY = Signatory("system:cli", reason="A test.")
+PASSPHRASE = "zwölf gute Zeichen"
+REASON = "The evaluation holds."
 
 
 def register(services: Services, files: Mapping[str, bytes], *, prove: bool = False) -> VersionRow:
@@ -29,7 +41,9 @@ def admit(services: Services, files: Mapping[str, bytes]) -> VersionRow:
     signature = None if artifact.signature is None else store_bytes(services.database, artifact.signature)
     row = VersionRow(artifact.name, artifact.version, artifact.digest, signature, "registered")
     move(services, row, lifecycle.register(row.version), None, SIGNATORY, {"publisher": artifact.publisher})
-    move(services, row, lifecycle.verify(row.version), Standing("registered", {}), SIGNATORY)
+    move(
+        services, row, lifecycle.verify(row.version, Standing("registered", {})), Standing("registered", {}), SIGNATORY
+    )
     return replace(row, state="verified")
 
 
@@ -49,3 +63,49 @@ def put_in_force(services: Services, files: Mapping[str, bytes]) -> VersionRow:
     bring(services, row, "approved", PRODUCTION)
     services.registry.load_all()
     return row
+
+
+def person(services: Services, name: str) -> str:
+    """Add a person who can sign; the id."""
+    return add_person(services, name=name, passphrase=PASSPHRASE, actor="system:cli").person_id
+
+
+def asked(to: str, *, meaning: str = "approval", reason: str = REASON, passphrase: str = PASSPHRASE) -> Signing:
+    """What a person asks for."""
+    return Signing(to, reason, meaning, passphrase)
+
+
+def sign(services: Services, person_id: str, row: VersionRow, *places: str) -> Moved:
+    """Have a person bring a version to states and aliases, one after the other; the last move."""
+
+    async def signed() -> Moved:
+        for to in places:
+            moved = await transition_model(services, person_id, row.name, row.version, asked(to))
+        return moved
+
+    return asyncio.run(signed())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How much of the registry is stored, and the entries of the log."""
+
+    generation: int
+    rows: Mapping[str, int]
+    entries: tuple[Entry, ...]
+
+    def since(self, earlier: Stored) -> tuple[Entry, ...]:
+        """The entries that were recorded after `earlier`."""
+        return self.entries[len(earlier.entries) :]
+
+
+def stored(database: Database) -> Stored:
+    """What is stored now."""
+    with database.read() as connection:
+        rows = {
+            table.name: connection.select(select(func.count()).select_from(table)).scalar_one()
+            for table in (artifact_part, model_version, model_alias, model_transition)
+        }
+        places = select(audit_entry.c.entry).order_by(audit_entry.c.log_id, audit_entry.c.seq)
+        entries = tuple(Entry.parse(entry) for entry in connection.select(places).scalars())
+        return Stored(find_generation(connection), rows, entries)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import Gone, IdempotencyMismatch, InputRejected, RequestInProgress
+from service.errors import Gone, IdempotencyMismatch, InputRejected, RequestInProgress, Unauthenticated
 from service.store import idempotency as store
 from service.workflows.idempotency import Running, Ticket, forget_expired, purge, stored_under
-from service.workflows.keys import keyed_hash
+from service.workflows.key_cache import Caller
+from service.workflows.keys import authenticate, create_key, keyed_hash, revoke_key
 from service.workflows.services import Services
 
 PEPPER = b"p" * 32
@@ -57,18 +58,33 @@ def claim(services: Services, ticket: Ticket) -> None:
         store.claim(connection, [row], services.clock())
 
 
-def test_another_body_is_refused_while_the_key_is_remembered(services: Services, clock: Any) -> None:
+@pytest.fixture
+def caller(services: Services) -> Caller:
+    """A caller whose key is in force."""
+    _, key = create_key(services, name="LIMS", scopes=["scores:write"], actor="system:cli")
+    return authenticate(services, key)
+
+
+def test_another_body_is_refused_while_the_key_is_remembered(services: Services, caller: Caller, clock: Any) -> None:
     claim(services, issue())
     with pytest.raises(IdempotencyMismatch):
-        stored_under(services, issue(body=b"[]"))
+        stored_under(services, caller, issue(body=b"[]"))
     clock.now += timedelta(hours=24)
-    assert stored_under(services, issue(body=b"[]")) is None
+    assert stored_under(services, caller, issue(body=b"[]")) is None
 
 
-def test_a_key_whose_score_is_gone_says_that_it_was_erased(services: Services) -> None:
+def test_a_key_whose_score_is_gone_says_that_it_was_erased(services: Services, caller: Caller) -> None:
     claim(services, issue())
     with pytest.raises(Gone):
-        stored_under(services, issue())
+        stored_under(services, caller, issue())
+
+
+def test_nothing_is_told_to_whose_key_was_revoked_meanwhile(services: Services, caller: Caller) -> None:
+    claim(services, issue())
+    revoke_key(services, key_id=caller.key_id, actor="system:cli")
+    for ticket in (issue(), issue(body=b"[]"), issue("another")):
+        with pytest.raises(Unauthenticated):
+            stored_under(services, caller, ticket)
 
 
 def test_expired_keys_are_deleted_and_others_stay(services: Services, clock: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.score_query import ScoreQuery
 from service.errors import Unauthenticated
-from service.store.audit_log import find_open
+from service.store.log_rows import find_open
 from service.workflows.keys import authenticate, create_key, revoke_key
 from service.workflows.read_scores import show_page
 from service.workflows.services import Services

@@ -17,8 +17,9 @@ from service.audit.note import Checkpoint, Signer, open_checkpoint, parse_vkey, 
 from service.audit.outcome import SilentObserver
 from service.audit.submissions import NoRows
 from service.errors import Conflict, LogDamaged, LogForked, LogNotOpen, SigningKeyMismatch, WitnessUnavailable
-from service.store.audit_log import SqlLogStorage, find_head, find_newest, find_open, list_entries
+from service.store.audit_log import SqlLogStorage
 from service.store.engine import Database
+from service.store.log_rows import find_head, find_newest, find_open, list_entries
 from service.workflows.keys import create_key, revoke_key
 from service.workflows.reopen_log import Reopened, reopen
 from service.workflows.services import Services

@@ -23,7 +23,8 @@ from service.audit.outcome import SilentObserver
 from service.audit.submissions import NoRows
 from service.audit.witness import Kept, Witness
 from service.errors import LogDamaged, LogForked, WitnessUnavailable
-from service.store.audit_log import SqlLogStorage, find_newest
+from service.store.audit_log import SqlLogStorage
+from service.store.log_rows import find_newest
 from service.telemetry import JsonLines
 from service.workflows.services import Services
 from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper, keep_witness, require_witnessed
