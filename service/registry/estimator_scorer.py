@@ -19,7 +19,7 @@ from service.registry.estimator_process import ROWS_IN_ONE_CALL, EstimatorProces
 from service.registry.frames import Header
 from service.registry.manifest import Manifest
 from service.registry.scorer import NOT_FINITE, ScoredRow, ScoredRows, checked_matrix
-from service.registry.transforms import Floats, column_transforms, transform_matrix
+from service.registry.transforms import Floats, transform_matrix
 
 PATIENCE_SECONDS = 10.0
 """How long a request waits for its score before it is told to come again."""
@@ -44,7 +44,7 @@ class EstimatorScorer:
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._width = len(manifest.codes)
-        self._transforms = column_transforms(manifest.codes, manifest.normalisation)
+        self._transforms = manifest.transforms()
         try:
             self._process = EstimatorProcess(
                 f"{manifest.name}@{manifest.version}",
@@ -99,7 +99,7 @@ class EstimatorScorer:
     def _used_of_one(self, row: Sequence[float]) -> tuple[float, ...]:
         if len(row) != self._width:
             raise ValueError(f"a row of {self._width} numbers is needed")
-        used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
+        used = self._transforms.of_one(row)
         if not all(map(math.isfinite, used)):
             raise ValueError(NOT_FINITE)
         return used

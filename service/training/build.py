@@ -7,7 +7,7 @@ misspelt unit does not show after ten minutes. Nothing is written until everythi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,6 @@ from service.domain.score import Category
 from service.registry.artifact import Verified, sha256
 from service.registry.manifest import Manifest, parse_manifest
 from service.registry.scorer import LinearScorer
-from service.registry.supported import verify_supported
-from service.registry.transforms import column_transforms
 from service.training.assemble import assemble
 from service.training.cohort import CohortRejected
 from service.training.dataset import Dataset
@@ -28,7 +26,7 @@ from service.training.final_model import FinalModel, finish
 from service.training.findings import Finding, find_warnings
 from service.training.golden_draws import Columns, golden_rows
 from service.training.golden_vectors import golden_document
-from service.training.manifest_out import Honoured, Outcome, categories, codes, document
+from service.training.manifest_out import Outcome, categories, codes, document
 from service.training.publish import publish, to_bytes
 from service.training.read_spec import ReadSpec, read_spec
 from service.training.recipe import Model, Settings, learn
@@ -59,7 +57,6 @@ class Order:
     spec: Path
     out: Path
     jobs: int = 1
-    honoured: Honoured = field(default_factory=Honoured)
 
 
 def build(order: Order, *, progress: Progress, say: Callable[[str], None]) -> Built:
@@ -76,12 +73,12 @@ def build(order: Order, *, progress: Progress, say: Callable[[str], None]) -> Bu
     settings = settings_of(spec, dataset)
     model = final_model_of(dataset, settings, workers)
     draft = finish(dataset, model, _NO_REFITS, workers.generator("proof"))
-    _written(read, dataset, draft, None, order.honoured, workers)
+    _written(read, dataset, draft, None, workers)
     say(f"{len(draft.analytes)} analytes, C = {model.penalty:g}, cut-point {_points(model)}")
     evidence = evaluate(dataset, settings, model, plan_of(spec), spec.evaluation, workers)
     findings = find_warnings(spec, dataset, evidence)
     final = finish(dataset, model, evidence.refits, workers.generator("proof"))
-    written, files = _written(read, dataset, final, Outcome(evidence, findings), order.honoured, workers)
+    written, files = _written(read, dataset, final, Outcome(evidence, findings), workers)
     verified = publish(order.out, written, files)
     beside = order.out / spec.name / f"{spec.version}.evidence.json"
     beside.write_bytes(to_bytes(evidence_document(dataset, final, evidence, findings, verified.artifact.digest)))
@@ -108,11 +105,11 @@ def _points(model: Model) -> str:
 
 
 def _written(
-    read: ReadSpec, dataset: Dataset, final: FinalModel, outcome: Outcome | None, honoured: Honoured, workers: Workers
+    read: ReadSpec, dataset: Dataset, final: FinalModel, outcome: Outcome | None, workers: Workers
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Manifest and files, checked as the registry will check them. Raises ArtifactRejected with every problem."""
     spec = read.spec
-    found = document(spec, read.digest, dataset, final, outcome, honoured)
+    found = document(spec, read.digest, dataset, final, outcome)
     found["golden"] = {"count": 32, "tolerance": 1e-12}
     manifest = _checked(found)
     golden = _golden(spec, final, manifest, workers.generator("golden"))
@@ -122,9 +119,7 @@ def _written(
 
 def _checked(found: dict[str, Any]) -> Manifest:
     files = {name: sha256(b"") for name in ("estimator.joblib", "golden.json")}
-    manifest = parse_manifest(to_bytes({**found, "files": files}))
-    verify_supported(manifest)
-    return manifest
+    return parse_manifest(to_bytes({**found, "files": files}))
 
 
 def _golden(spec: Spec, final: FinalModel, manifest: Manifest, generator: np.random.Generator) -> dict[str, Any]:
@@ -139,7 +134,7 @@ def _golden(spec: Spec, final: FinalModel, manifest: Manifest, generator: np.ran
         final.lowered.coefficients,
         intercept=final.lowered.intercept,
         link="logit",
-        transforms=column_transforms(manifest.codes, manifest.normalisation),
+        transforms=manifest.transforms(),
     )
     rows = golden_rows(columns, final.reference, scorer, sorted(set(final.model.cut_points)), generator)
     named = tuple(Category(**category) for category in categories(spec, final))

@@ -22,14 +22,6 @@ from service.training.settings_of import FINAL_RUNS
 from service.training.spec import CovariateColumn, Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Honoured:
-    """Which parts the serving side honours; a part it would ignore is not written, since it would be refused."""
-
-    covariance: bool = False
-    reference: bool = False
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What an evaluation adds to a manifest: None where a manifest is only drafted, to find problems early."""
@@ -39,7 +31,7 @@ class Outcome:
 
 
 def document(
-    spec: Spec, spec_digest: str, dataset: Dataset, final: FinalModel, outcome: Outcome | None, honoured: Honoured
+    spec: Spec, spec_digest: str, dataset: Dataset, final: FinalModel, outcome: Outcome | None
 ) -> dict[str, Any]:
     """The manifest without `files` and `golden`."""
     plain = spec.model_dump(mode="json")
@@ -54,8 +46,8 @@ def document(
         "covariates": [_covariate(c) for c in spec.covariates if c.in_model],
         "gates": plain["gates"],
         "normalisation": _normalisation(final),
-        "reference_distribution": _reference(final) if honoured.reference else NOT_AVAILABLE,
-        "estimator": _estimator(spec, final, honoured),
+        "reference_distribution": _reference(final),
+        "estimator": _estimator(spec, final),
         "output": _output(spec, final, outcome),
         "training": _training(spec, spec_digest, dataset, final),
         "performance": performance(spec, outcome.evidence) if outcome else [],
@@ -110,7 +102,7 @@ def _reference(final: FinalModel) -> dict[str, Any]:
     }
 
 
-def _estimator(spec: Spec, final: FinalModel, honoured: Honoured) -> dict[str, Any]:
+def _estimator(spec: Spec, final: FinalModel) -> dict[str, Any]:
     outcome = spec.cohort.outcome
     terms = zip(codes(spec, final), final.lowered.coefficients, strict=True)
     proof = final.proof
@@ -131,7 +123,7 @@ def _estimator(spec: Spec, final: FinalModel, honoured: Honoured) -> dict[str, A
             },
         },
         "calibration": {"method": "none", "parameters": {}},
-        "coefficient_covariance": final.covariance.tolist() if honoured.covariance else NOT_AVAILABLE,
+        "coefficient_covariance": final.covariance.tolist(),
     }
 
 

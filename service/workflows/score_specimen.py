@@ -18,12 +18,13 @@ from service.audit.log import Place
 from service.domain.answer import ModelIdentity, encode_answer, stored_answer
 from service.domain.panel import Panel
 from service.domain.quality import Quality, Verdict, assess
-from service.domain.score import Score, find_category
+from service.domain.score import Interval, Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
 from service.errors import InputRejected, NoActiveModel, RegistryChanged, VersionLoading
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.interval import LEVEL
 from service.registry.scorer import ScoredRow
 from service.store import idempotency as idempotency_store
 from service.store import scores
@@ -176,6 +177,7 @@ def _score(version: ModelVersion, row: ScoredRow) -> Score:
         used=row.used,
         terms=row.terms,
         category=find_category(row.value, manifest.categories()),
+        interval=None if row.interval is None else Interval(LEVEL, *row.interval),
         raw=row.raw,
         calibration=None if row.raw is None else manifest.estimator.calibration.method,
     )

@@ -11,22 +11,21 @@ import pytest
 
 from service.errors import ArtifactRejected, ServiceError
 from service.registry.artifact import verify_artifact
-from service.registry.manifest import parse_manifest
+from service.registry.golden import golden_matrix
+from service.training.applicability import squared_distances
 from service.training.build import Built, Order, build
 from service.training.card_numbers import INSIDE
 from service.training.cohort import CohortRejected
-from service.training.manifest_out import Honoured
 from service.training.workers import Silent
 from tests.training.simulated import AGE, NAMES, SEX, Cohort, all_proteins, simulate, spec_document, write_spec
 
 Make = Callable[..., Built]
-PLAIN = Honoured()
 
 
-def make_in(folder: Path, people: Cohort, *, jobs: int = 1, honoured: Honoured = PLAIN, **changes: Any) -> Built:
+def make_in(folder: Path, people: Cohort, *, jobs: int = 1, **changes: Any) -> Built:
     data = people.write(folder / "cohort.csv")
     spec = write_spec(folder / "spec.yaml", spec_document(**changes))
-    order = Order((data,), spec, folder / "out", jobs=jobs, honoured=honoured)
+    order = Order((data,), spec, folder / "out", jobs=jobs)
     return build(order, progress=Silent(), say=lambda _: None)
 
 
@@ -101,17 +100,29 @@ def test_the_same_order_gives_the_same_bytes_on_any_number_of_processes(built: B
     assert other.verified.artifact.digest != built.verified.artifact.digest
 
 
-def test_the_parts_a_server_honours_can_be_written(make: Make, tmp_path: Path, built: Built) -> None:
-    with pytest.raises(ArtifactRejected, match="later release"):
-        make(simulate(1), honoured=Honoured(covariance=True, reference=True))
-    assert not (tmp_path / "out").exists()
-    width = len(built.verified.artifact.manifest.codes)
+def test_the_artifact_knows_its_uncertainty_and_whom_it_was_fitted_on(built: Built) -> None:
+    manifest, scorer = built.verified.artifact.manifest, built.verified.scorer
+    width = len(manifest.codes)
     evidence = json.loads(built.evidence_file.read_bytes())
     covariance = np.array(evidence["coefficient_covariance"])
     assert covariance.shape == (width + 1, width + 1)
+    assert manifest_of(built)["estimator"]["coefficient_covariance"] == covariance.tolist()
     assert np.linalg.eigvalsh(covariance).min() > -1e-9
-    estimator = manifest_of(built)["estimator"] | {"coefficient_covariance": covariance.tolist()}
-    assert parse_manifest(json.dumps(manifest_of(built) | {"estimator": estimator}).encode())
+    reference = manifest.reference_distribution
+    distance = manifest.distance()
+    assert not isinstance(reference, str)
+    assert distance is not None
+    rows = golden_matrix(manifest, built.verified.golden)
+    scored = scorer.score(rows)
+    assert scored.interval is not None
+    low, high = scored.interval
+    assert ((low <= scored.value) & (scored.value <= high)).all()
+    assert ((high - low)[:10] > 0.001).all()
+    # Served as it was measured when the limits were set.
+    parts = (np.array(reference.location), np.array(reference.spread), np.array(reference.correlation_factor))
+    assert distance.of_many(rows) == pytest.approx(squared_distances(scored.used, *parts), rel=1e-9)
+    typical = np.array([vector.role == "typical" for vector in built.verified.golden])
+    assert np.mean(distance.of_many(rows[typical]) <= reference.fail_limit) > 0.9
 
 
 def test_covariates_of_the_model_and_a_two_sided_rule(make: Make) -> None:
