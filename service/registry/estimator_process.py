@@ -29,6 +29,9 @@ WORKER = "service.registry.worker"
 MANIFEST = "manifest.json"
 SIGNATURE = "signature"
 
+MEMORY_BYTES = 4 << 30
+"""Address space that an estimator may take: an artifact of a few hundred bytes can ask for all memory there is."""
+
 ROWS_IN_ONE_CALL = 512
 """Larger calls gain nothing any more and let those behind them wait."""
 
@@ -44,7 +47,7 @@ def start_worker(
     manifest: Manifest,
     files: Mapping[str, bytes],
     *,
-    memory_bytes: int | None = None,
+    memory_bytes: int | None = MEMORY_BYTES,
     on_end: Callable[[], None] | None = None,
 ) -> Child:
     """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest,

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from service.errors import ChildEnded, ChildFailed, EstimatorUnavailable
 from service.registry.artifact import Artifact, verify_artifact
 from service.registry.child import START_SECONDS
-from service.registry.estimator_process import MANIFEST, start_worker
+from service.registry.estimator_process import MANIFEST, MEMORY_BYTES, start_worker
 from service.registry.loading import in_state, release
 from service.registry.lower import LoweringProof
 from service.registry.manifest import parse_manifest
 from service.registry.manifest_estimator import Fitted
 
 
-def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = None) -> LoweringProof:
+def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = MEMORY_BYTES) -> LoweringProof:
     """Opens the estimator in a child process and compares it with the manifest's coefficients on the golden inputs.
 
     `files` are the artifact's, the manifest's bytes among them, digests and signature checked. Raises ArtifactRejected
