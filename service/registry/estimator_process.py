@@ -30,6 +30,9 @@ WORKER = "service.registry.worker"
 NICENESS = 5
 """Where all cores are busy, the server that answers everybody goes before the estimator of one version."""
 
+MEMORY_BYTES = 4 << 30
+"""Address space that an estimator may take: an artifact of a few hundred bytes can ask for all memory there is."""
+
 ROWS_IN_ONE_CALL = 512
 """Larger calls gain nothing any more and let those behind them wait."""
 
@@ -45,7 +48,7 @@ def start_worker(
     manifest: Manifest,
     files: Mapping[str, bytes],
     *,
-    memory_bytes: int | None = None,
+    memory_bytes: int | None = MEMORY_BYTES,
     niceness: int = 0,
     on_end: Callable[[], None] | None = None,
 ) -> Child:

@@ -15,7 +15,7 @@ import numpy as np
 
 from service.errors import ChildEnded, ChildFailed, EstimatorFailed, EstimatorUnavailable
 from service.registry.child import CALL_SECONDS
-from service.registry.estimator_process import ROWS_IN_ONE_CALL, EstimatorProcess, start_worker
+from service.registry.estimator_process import MEMORY_BYTES, ROWS_IN_ONE_CALL, EstimatorProcess, start_worker
 from service.registry.frames import Header
 from service.registry.manifest import Manifest
 from service.registry.scorer import NOT_FINITE, ScoredRow, ScoredRows, checked_matrix
@@ -40,7 +40,7 @@ class EstimatorScorer:
         manifest: Manifest,
         files: Mapping[str, bytes],
         *,
-        memory_bytes: int | None = None,
+        memory_bytes: int | None = MEMORY_BYTES,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._width = len(manifest.codes)

@@ -313,7 +313,7 @@ def test_an_input_that_kills_again_and_again_is_paused_for_and_survived(start: S
 
 
 def test_memory_that_runs_out_ends_the_process_alone(start: Start) -> None:
-    scorer = start(odd.Odd(), memory_bytes=4 << 30)
+    scorer = start(odd.Odd())
     with pytest.raises(EstimatorUnavailable):
         scorer.score_one(row(odd.EATS))
     assert scorer.score_one(row()).value == pytest.approx(probability(0.25))
