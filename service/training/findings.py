@@ -19,7 +19,7 @@ from service.training.spec import Spec
 CHANCE = 0.5
 
 WITHIN_REACH = 0.05
-"""A control whose AUC is this near the model's explains it: cohorts of this kind do not resolve less."""
+"""A control whose AUC is this near the model's explains it, and so does one that lies in the model's interval."""
 
 LEAK = 0.02
 """How far above chance the mean AUC on permuted outcomes may lie, beside three standard errors, until it is a leak."""
@@ -116,7 +116,7 @@ def _controls(auc: Figure, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _explains(control: Control, auc: Figure) -> bool:
-    return control.auc.low > CHANCE and control.auc.value >= auc.value - WITHIN_REACH
+    return control.auc.low > CHANCE and control.auc.value >= min(auc.value - WITHIN_REACH, auc.low)
 
 
 def _table(evidence: Evidence) -> Iterator[Finding]:
