@@ -97,6 +97,7 @@ class LiveRegistry:
     async def catch_up(self) -> None:
         """Look again; returns when a look that began after this call is done, whoever made it."""
         needed = self._begun + 1
+        await asyncio.sleep(0)  # requests that are told of a change together share one look
         async with self._turn:
             if self._done >= needed:
                 return

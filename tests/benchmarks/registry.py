@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     machine.require("wrk")
     with tempfile.TemporaryDirectory(prefix="exoscore-registry-") as name, ExitStack() as stack:
         folder = Path(name)
-        print(machine.describe(folder), flush=True)
+        print(machine.describe(folder, pinned=False), flush=True)
         databases = Databases(folder, stack)
         if "following" in given.only:
             follow(folder, databases.make("pg", "following", migrated=True), given.rounds)
