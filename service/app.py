@@ -35,7 +35,15 @@ from service.audit.log import CLOCK_TOLERANCE, LogWriter
 from service.audit.note import Signer
 from service.audit.outcome import Batch
 from service.audit.witness import Witness
-from service.errors import InputRejected, Overloaded, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
+from service.errors import (
+    InputRejected,
+    Overloaded,
+    Problem,
+    RegistryChanged,
+    SystemFault,
+    Unauthenticated,
+    UnsafeConfiguration,
+)
 from service.registry.active import ActiveModels
 from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
@@ -78,8 +86,10 @@ class LogObserver:
             log_event("clock_behind", origin=batch.origin, size=batch.size, duration_ms=behind)
 
     def failed(self, error: BaseException) -> None:
-        """One item failed; its caller was told. A refusal is no failure of ours."""
-        if isinstance(error, InputRejected):
+        """One item failed; its caller was told. A refusal is no failure of ours, and after a move of the registry the
+        caller looks again by itself.
+        """
+        if isinstance(error, InputRejected | RegistryChanged):
             return
         if isinstance(error, Overloaded):
             now = self._clock()

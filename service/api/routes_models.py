@@ -119,5 +119,5 @@ def _weight(parameters: list[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name == "q":
-            return float(value) if value.replace(".", "", 1).isdigit() else 0.0
+            return float(value) if value.isascii() and value.replace(".", "", 1).isdigit() else 0.0
     return 1.0

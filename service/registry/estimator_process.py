@@ -27,6 +27,12 @@ from service.registry.transforms import Floats
 from service.telemetry import log_event
 
 WORKER = "service.registry.worker"
+NICENESS = 5
+"""Where all cores are busy, the server that answers everybody goes before the estimator of one version."""
+
+MEMORY_BYTES = 4 << 30
+"""Address space that an estimator may take: an artifact of a few hundred bytes can ask for all memory there is."""
+
 ROWS_IN_ONE_CALL = 512
 """Larger calls gain nothing any more and let those behind them wait."""
 
@@ -42,7 +48,8 @@ def start_worker(
     manifest: Manifest,
     files: Mapping[str, bytes],
     *,
-    memory_bytes: int | None = None,
+    memory_bytes: int | None = MEMORY_BYTES,
+    niceness: int = 0,
     on_end: Callable[[], None] | None = None,
 ) -> Child:
     """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest,
@@ -51,7 +58,7 @@ def start_worker(
     Raises ArtifactRejected where the estimator cannot be opened, ChildEnded or ChildFailed where the process fails.
     """
     sent = {name: files[name] for name in (MANIFEST, *manifest.files)}
-    child = Child(WORKER, memory_bytes=memory_bytes, on_end=on_end)
+    child = Child(WORKER, memory_bytes=memory_bytes, niceness=niceness, on_end=on_end)
     try:
         signed = SIGNATURE in files
         header = {"do": "load", "signed": signed, "files": {name: len(data) for name, data in sent.items()}}

@@ -8,14 +8,17 @@ from service.errors import ChildEnded, ChildFailed, EstimatorUnavailable
 from service.registry.archive import MANIFEST
 from service.registry.artifact import Artifact, verify_artifact
 from service.registry.child import START_SECONDS
-from service.registry.estimator_process import start_worker
+from service.registry.estimator_process import MEMORY_BYTES, start_worker
 from service.registry.loading import release
 from service.registry.lower import LoweringProof
 from service.registry.manifest import parse_manifest
 from service.registry.manifest_estimator import Fitted
 
+NICENESS = 5
+"""Where all cores are busy, those who are waiting for a score go before a proof."""
 
-def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = None) -> LoweringProof:
+
+def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = MEMORY_BYTES) -> LoweringProof:
     """Opens the estimator in a child process and compares it with the manifest's coefficients on the golden inputs.
 
     `files` are the artifact's, the manifest's bytes among them, digests and signature checked. Raises ArtifactRejected
@@ -23,7 +26,7 @@ def prove_lowered(files: Mapping[str, bytes], *, memory_bytes: int | None = None
     """
     manifest = parse_manifest(files[MANIFEST])
     try:
-        with start_worker(manifest, files, memory_bytes=memory_bytes) as child:
+        with start_worker(manifest, files, memory_bytes=memory_bytes, niceness=NICENESS) as child:
             found, _ = child.call({"do": "prove"}, timeout=START_SECONDS)
     except (ChildEnded, ChildFailed) as error:
         raise EstimatorUnavailable(f"The lowering was not proved. {error.message}") from None

@@ -62,9 +62,9 @@ class ModelLedger:
     def faults(self, versions: Iterable[StoredRow], aliases: Iterable[StoredRow]) -> Iterator[Fault]:
         """What is wrong with the rows of versions and aliases, once every entry was taken in (rule 2)."""
         yield from _differences(
-            "model_version", {(row[0], row[1]): tuple(row[2:]) for row in versions}, self._versions, "version"
+            "model_version", {(row[0], row[1]): tuple(row[2:]) for row in versions}, self._versions, "A version"
         )
-        yield from _differences("model_alias", {(row[0], row[1]): row[2] for row in aliases}, self._aliases, "alias")
+        yield from _differences("model_alias", {(row[0], row[1]): row[2] for row in aliases}, self._aliases, "An alias")
 
     def faults_of_bytes(self, parts: Iterable[StoredRow]) -> Iterator[Fault]:
         """What is wrong with the stored bytes (rule 4); `parts` are (digest, part, content) by digest and part."""
@@ -125,11 +125,11 @@ def _statement(entry: Entry, row: StoredRow) -> dict[str, Any] | None:
 
 def _differences(table: str, stored: dict[Any, Any], recorded: dict[Any, Any], what: str) -> Iterator[Fault]:
     if any(key not in recorded for key in stored):
-        yield table, f"A {what} is stored that no entry recorded."
+        yield table, f"{what} is stored that no entry recorded."
     if any(key not in stored for key in recorded):
-        yield table, f"A {what} that was recorded is not stored."
+        yield table, f"{what} that was recorded is not stored."
     if any(stored[key] != recorded[key] for key in stored.keys() & recorded.keys()):
-        yield table, f"A {what} is stored as something else than its entries say."
+        yield table, f"{what} is stored as something else than its entries say."
 
 
 def _files(parts: Iterable[StoredRow], kept: set[str]) -> Iterator[tuple[str, bool, bytes | None]]:

@@ -21,6 +21,7 @@ from service.domain.model_life import Signing
 from service.domain.signature import Signature
 from service.errors import ModelNotFound, PersonRequired, RegistryChanged, SignatureRefused
 from service.registry.lifecycle import Move, Standing, plan, require_second_person
+from service.registry.semver import find_version, is_name
 from service.store import models as model_store
 from service.store.log_rows import find_generation
 from service.store.models import VersionRow
@@ -126,6 +127,8 @@ def _generation(services: Services) -> int:
 
 
 def _find(services: Services, name: str, version: str) -> tuple[VersionRow, Standing]:
+    if not is_name(name) or find_version(version) is None:  # it may hold what PostgreSQL does not take as a text
+        raise _unknown(known=False)
     with services.database.read() as connection:
         found = find_standing(connection, name, version)
         if found is None:

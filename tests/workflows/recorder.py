@@ -1,10 +1,11 @@
-"""Writes scores, amendments, retractions, erasures, keys, persons and reads into a real log, through the real
+"""Writes scores, amendments, retractions, erasures, keys, persons, models and reads into a real log, through the real
 committer."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,14 +17,18 @@ from service.audit.log import LogWriter, Place
 from service.audit.note import Signer, open_checkpoint
 from service.audit.outcome import Receipt, SilentObserver
 from service.audit.submissions import NoRows
+from service.errors import VersionExists
 from service.store.audit_log import SqlLogStorage, SqlTransaction, begin
 from service.store.engine import Database
+from service.store.models import VersionRow
 from service.store.scores import ScoreRow, insert_scores, link_scores
 from service.store.tables import score, score_log, score_retraction
 from service.workflows.keys import create_key, revoke_key
 from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.persons import add_person, change_passphrase, revoke_person
 from service.workflows.services import Services, new_uuid7
+from tests.registry.artifacts import PGD, TRUSTED, misjudged, release
+from tests.workflows.registering import bring, register
 
 PASSPHRASE = "zwölf gute Zeichen"
 MODEL = {"name": "model", "version": "1.0.0", "digest": "sha256:" + "0" * 64, "status_claim": "research_use_only"}
@@ -96,7 +101,8 @@ class Recorder:
         self.services = Services(
             database=self.database,
             committer=self.committer,
-            registry=LiveRegistry(self.database, loader(())),
+            registry=LiveRegistry(self.database, loader(TRUSTED)),
+            publishers=TRUSTED,
             pepper=b"p" * 32,
             site="test",
             idempotency_ttl=timedelta(hours=24),
@@ -114,14 +120,17 @@ class Recorder:
         value: float | None = 0.25,
         replaces: str | None = None,
         reason: str | None = None,
+        model: VersionRow | None = None,
     ) -> str:
-        """Record a score, not reportable where `value` is None; its id."""
+        """Record a score, not reportable where `value` is None, by a model that the log does not know or by a version
+        that it does; its id."""
+        named = MODEL if model is None else MODEL | {one: getattr(model, one) for one in ("name", "version", "digest")}
         self.now += timedelta(milliseconds=7)
         score_id, salt = new_uuid7(self.now), self.services.new_salt()
         document = {
             "id": score_id,
             "status": "final" if value is not None else "not_reportable",
-            "model": MODEL,
+            "model": named,
             "subject": {"id": subject},
             "specimen": {"id": f"A-{subject}"},
             "score": None
@@ -136,9 +145,9 @@ class Recorder:
             score_id=score_id,
             subject_id=subject,
             specimen_id=f"A-{subject}",
-            model_name="model",
-            model_version="1.0.0",
-            model_digest=MODEL["digest"],
+            model_name=named["name"],
+            model_version=named["version"],
+            model_digest=named["digest"],
             status=str(document["status"]),
             value=value,
             category="elevated" if value is not None and value > 0.5 else None,
@@ -156,8 +165,8 @@ class Recorder:
             actor=row.actor,
             site="test",
             record=score_id,
-            model="model@1.0.0",
-            model_digest=MODEL["digest"],
+            model=f"{named['name']}@{named['version']}",
+            model_digest=named["digest"],
             in_=commitment(salt, request),
             out=commitment(salt, answer),
             prior=self.places[replaces] if replaces else None,
@@ -202,6 +211,33 @@ class Recorder:
         """Revoke a person and their keys."""
         self.now += timedelta(seconds=1)
         revoke_person(self.services, person_id=person_id, actor="system:cli")
+
+    def version(self, number: str, *places: str, signed: bool = True) -> VersionRow:
+        """Register a version, and bring it to states and aliases."""
+        row = register(self.services, release(PGD, number, signed=signed))
+        self.bring(row, *places)
+        return row
+
+    def bring(self, row: VersionRow, *places: str) -> None:
+        """Bring a version to states and aliases."""
+        for to in places:
+            self.now += timedelta(milliseconds=1)
+            bring(self.services, row, to)
+
+    def models(self) -> tuple[VersionRow, VersionRow]:
+        """Every kind of transition but the last ones: two versions that are approved, the first of them in
+        production."""
+        first, second = self.version("1.0.0", "approved", "production"), self.version("1.1.0", "approved", signed=False)
+        self.bring(second, "production")
+        self.score("M-1", model=second)
+        self.bring(first, "production")
+        self.bring(second, "shadow", "withdrawn", "shadow")
+        self.score("M-2", model=first)
+        self.version("1.2.0", "rejected")
+        register(self.services, misjudged(PGD, "1.3.0"))
+        with suppress(VersionExists):
+            register(self.services, release(PGD, "1.0.0", title="Another title"))
+        return first, second
 
     def retract(self, score_id: str) -> Receipt:
         """Retract a score."""
@@ -267,6 +303,7 @@ class Recorder:
         self.key("portal", person_id=persons[0])
         self.key("second portal", person_id=persons[1])
         self.change(persons[2])
+        first_version, second_version = self.models()
         self.read(256)
         self.reopen()
         self.key("three")
@@ -278,3 +315,6 @@ class Recorder:
         self.read(3)
         self.change(persons[1])
         self.revoke_person(persons[1])
+        self.bring(first_version, "canary")
+        self.bring(second_version, "retired")
+        self.score("M-3", model=first_version)

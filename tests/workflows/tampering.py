@@ -26,6 +26,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "score_retraction": ("score_id", "log_id", "seq"),
     "api_key": ("key_id", "name", "secret_hmac", "scopes", "created_at", "revoked_at", "development", "person_id"),
     "person": ("person_id", "name", "passphrase_salt", "passphrase_hash", "created_at", "revoked_at"),
+    "artifact_part": ("digest", "part", "content"),
+    "model_version": ("name", "version", "digest", "signature_digest", "state"),
+    "model_alias": ("name", "alias", "version"),
+    "model_transition": ("transition_id", "name", "version", "log_id", "seq", "statement", "salt"),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -61,8 +62,8 @@ def test_a_history_with_every_kind_of_row_is_sound(history: Recorder) -> None:
     assert found.sound
     assert [log.state for log in found.logs] == ["sealed", "open"]
     assert found.records is not None
-    assert (found.records.scores, found.records.retractions) == (14, 2)
-    assert (found.records.keys, found.records.persons) == (5, 3)
+    assert (found.records.scores, found.records.retractions) == (17, 2)
+    assert (found.records.keys, found.records.persons, found.records.versions) == (5, 3, 4)
     assert json.loads(json.dumps(found.document()))["first_break"] is None
 
 
@@ -89,12 +90,17 @@ def test_the_quick_verification_leaves_the_rows_alone(history: Recorder) -> None
 SPARED = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 4)"
 STANDING = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 3)"
 PERSONS = 20  # the place of the first person in the first log
+MODELS = 26  # the place of the first transition in the first log, which registered the version in production
+VERIFIED, APPROVED, PROMOTED = MODELS + 1, MODELS + 2, MODELS + 3
+BY_SECOND = 34  # the place of the score by the version that was in production for a while
+FIRST, SECOND = (f"(SELECT digest FROM model_version WHERE version = '{number}')" for number in ("1.0.0", "1.1.0"))
+TRANSITIONS = 19
 TAMPERED = {
     "an entry": ("UPDATE audit_entry SET entry = leaf_hash WHERE log_id = 1 AND seq = 7", "row 7"),
     "a leaf": ("UPDATE audit_entry SET leaf_hash = (SELECT root FROM audit_log WHERE log_id = 1) "
                "WHERE log_id = 1 AND seq = 7", "row 7"),
     "an entry gone": ("DELETE FROM audit_entry WHERE log_id = 1 AND seq = 7", "row 7"),
-    "the tail gone": ("DELETE FROM audit_entry WHERE log_id = 2 AND seq >= 10", "row 10..14"),
+    "the tail gone": ("DELETE FROM audit_entry WHERE log_id = 2 AND seq >= 10", "row 10..17"),
     "a tile": ("UPDATE audit_tile SET root = (SELECT root FROM audit_log WHERE log_id = 1)", "256-range 0..255"),
     "a tile gone": ("DELETE FROM audit_tile", "256-range 0..255"),
     "the root": ("UPDATE audit_log SET root = (SELECT root FROM audit_tile) WHERE log_id = 2", "head"),
@@ -163,6 +169,74 @@ TAMPERED = {
     "a person gone": ("DELETE FROM person WHERE name LIKE 'Z%'", f"person {PERSONS}: The person of this entry"),
     "a person made": ("INSERT INTO person SELECT 'ffffffffffffffff', 'Eve', passphrase_salt, passphrase_hash, "
                       "created_at, NULL FROM person WHERE name LIKE 'Z%'", "person: A person is stored whom no entry"),
+    "an alias moved": ("UPDATE model_alias SET version = '1.1.0' WHERE alias = 'production'",
+                       "model_alias: An alias is stored as something else"),
+    "an alias gone": ("DELETE FROM model_alias WHERE alias = 'canary'", "model_alias: An alias that was recorded is"),
+    "an alias made": ("INSERT INTO model_alias VALUES ('pgd-klkb1-inotrope', 'shadow', '1.0.0')",
+                      "model_alias: An alias is stored that no entry"),
+    "an alias renamed": ("UPDATE model_alias SET alias = 'shadow' WHERE alias = 'canary'",
+                         "model_alias: An alias is stored that no entry"),
+    "a retired version approved": ("UPDATE model_version SET state = 'approved' WHERE state = 'retired'",
+                                   "model_version: A version is stored as something else"),
+    "a rejected version approved": ("UPDATE model_version SET state = 'approved' WHERE version = '1.3.0'",
+                                    "model_version: A version is stored as something else"),
+    "a version set back": ("UPDATE model_version SET state = 'verified' WHERE version = '1.0.0'",
+                           "model_version: A version is stored as something else"),
+    "a version made": ("INSERT INTO model_version SELECT name, '9.0.0', digest, signature_digest, state "
+                       "FROM model_version WHERE version = '1.0.0'", "A version is stored that no entry"),
+    "a version gone": ("DELETE FROM model_version WHERE version = '1.2.0'",
+                       "model_version: A version that was recorded is not"),
+    "a version renamed": ("UPDATE model_version SET version = '1.2.1' WHERE version = '1.2.0'",
+                          "model_version: A version is stored that no entry"),
+    "a model renamed": ("UPDATE model_version SET name = 'other' WHERE version = '1.2.0'",
+                        "model_version: A version is stored that no entry"),
+    "another version's content": (f"UPDATE model_version SET digest = {SECOND} WHERE version = '1.0.0'",
+                                  "model_version: A version is stored as something else"),
+    "a signature taken away": ("UPDATE model_version SET signature_digest = NULL WHERE version = '1.0.0'",
+                               "model_version: A version is stored as something else"),
+    "a signature given": ("UPDATE model_version SET signature_digest = (SELECT signature_digest FROM model_version "
+                          "WHERE version = '1.0.0') WHERE version = '1.1.0'",
+                          "model_version: A version is stored as something else"),
+    "an approval gone": (f"DELETE FROM model_transition WHERE log_id = 1 AND seq = {APPROVED}",
+                         f"model_transition {APPROVED}: The transition of this entry is not stored"),
+    "a registration gone": (f"DELETE FROM model_transition WHERE log_id = 1 AND seq = {MODELS}",
+                            f"model_transition {VERIFIED}: The transition does not begin where"),
+    "every transition gone": ("DELETE FROM model_transition", f"model_transition {PROMOTED}: The transition of this"),
+    "an approval without which a score was made": (
+        "DELETE FROM model_transition WHERE version = '1.1.0' AND log_id = 1 AND seq = 32",
+        f"model_version {BY_SECOND}: The score was made by a version that was not in force"),
+    "a transition made": ("INSERT INTO model_transition SELECT '00000000-0000-7000-8000-000000000000', name, version, "
+                          "1, 3, statement, salt FROM model_transition WHERE log_id = 1 AND seq = 28",
+                          "model_transition 3: A row names an entry that did not record it"),
+    "a transition elsewhere": ("UPDATE model_transition SET log_id = 2, seq = 3 WHERE log_id = 1 AND seq = 28",
+                               f"model_transition {APPROVED}: The transition of this entry is not stored"),
+    "two transitions' places": (f"UPDATE model_transition SET seq = -1 WHERE log_id = 1 AND seq = {MODELS}; "
+                                f"UPDATE model_transition SET seq = {MODELS} WHERE log_id = 1 AND seq = {VERIFIED}; "
+                                f"UPDATE model_transition SET seq = {VERIFIED} WHERE log_id = 1 AND seq = -1",
+                                f"model_transition {MODELS}: The stored transition is not the one"),
+    "a transition's version": (f"UPDATE model_transition SET version = '1.2.0' WHERE log_id = 1 AND seq = {APPROVED}",
+                               f"model_transition {APPROVED}: The stored transition is not the one"),
+    "a transition's model": (f"UPDATE model_transition SET name = 'other' WHERE log_id = 1 AND seq = {APPROVED}",
+                             f"model_transition {APPROVED}: The stored transition is not the one"),
+    "a transition's id": ("UPDATE model_transition SET transition_id = '00000000-0000-7000-8000-000000000000' "
+                          f"WHERE log_id = 1 AND seq = {APPROVED}",
+                          f"model_transition {APPROVED}: The stored transition is not the one"),
+    "another's statement": (f"UPDATE model_transition SET statement = (SELECT statement FROM model_transition "
+                            f"WHERE log_id = 1 AND seq = {PROMOTED}) WHERE log_id = 1 AND seq = {APPROVED}",
+                            f"model_transition {APPROVED}: The stored transition is not the one"),
+    "another's salt": (f"UPDATE model_transition SET salt = (SELECT salt FROM model_transition WHERE log_id = 1 AND "
+                       f"seq = {PROMOTED}) WHERE log_id = 1 AND seq = {APPROVED}",
+                       f"model_transition {APPROVED}: The stored transition is not the one"),
+    "a manifest altered": (f"UPDATE artifact_part SET content = (SELECT statement FROM model_transition WHERE log_id = "
+                           f"1 AND seq = {MODELS}) WHERE digest = {FIRST}", "artifact_part: The bytes of 1 files"),
+    "a manifest gone": (f"DELETE FROM artifact_part WHERE digest = {FIRST}", "artifact_part: The bytes of 1 files"),
+    "a manifest of another": (f"UPDATE artifact_part SET content = (SELECT content FROM artifact_part WHERE digest = "
+                              f"{SECOND}) WHERE digest = {FIRST}", "artifact_part: The bytes of 1 files"),
+    "a part in another's place": (f"UPDATE artifact_part SET part = 1 WHERE digest = {FIRST}",
+                                  "artifact_part: The bytes of 1 files"),
+    "a part too many": (f"INSERT INTO artifact_part SELECT digest, 1, content FROM artifact_part "
+                        f"WHERE digest = {SECOND}", "artifact_part: The bytes of 1 files"),
+    "every byte gone": ("DELETE FROM artifact_part", "artifact_part: The bytes of 7 files"),
 }  # fmt: skip
 
 
@@ -188,6 +262,10 @@ def copied(history: Recorder, admin: Administrator) -> Iterator[None]:
         "score_retraction",
         "api_key",
         "person",
+        "artifact_part",
+        "model_version",
+        "model_alias",
+        "model_transition",
     )
     for name in names:
         admin.run(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}")
@@ -197,6 +275,93 @@ def copied(history: Recorder, admin: Administrator) -> Iterator[None]:
         admin.run(f"INSERT INTO {name} SELECT * FROM kept_{name}")
         admin.run(f"DROP TABLE kept_{name}")
     assert verified(history).sound
+
+
+REENCODED = {
+    "sqlite": "UPDATE model_transition SET statement = CAST(replace(CAST(statement AS TEXT), ',', ', ') AS BLOB)",
+    "postgresql": "UPDATE model_transition SET statement = "
+    "convert_to(replace(convert_from(statement, 'UTF8'), ',', ', '), 'UTF8')",
+}
+
+
+def test_a_statement_that_says_the_same_in_other_bytes_is_another_one(
+    history: Recorder, admin: Administrator, copied: None
+) -> None:
+    kind = "sqlite" if history.url.startswith("sqlite") else "postgresql"
+    admin.run(REENCODED[kind])
+    lines = [line for line in verified(history).lines() if "model_transition" in line]
+    assert len(lines) == TRANSITIONS
+    assert all("is not the one that the entry commits to" in line for line in lines)
+
+
+def test_bytes_that_no_version_names_are_passed_over(history: Recorder, admin: Administrator, copied: None) -> None:
+    digest = "sha256:" + "0" * 64
+    admin.run(
+        f"INSERT INTO artifact_part SELECT '{digest}', 0, salt FROM model_transition WHERE log_id = 1 AND seq = 26"
+    )
+    assert verified(history).sound
+
+
+def test_a_score_by_a_version_that_was_not_in_force_is_reported(fresh: Recorder) -> None:
+    row = fresh.version("1.0.0")
+    fresh.score("S-1", model=row)
+    fresh.bring(row, "approved")
+    fresh.score("S-2", model=row)
+    fresh.score("S-3", model=replace(row, digest="sha256:" + "0" * 64))
+    fresh.score("S-4", model=replace(row, version="2.0.0"))
+    fresh.score("S-5", model=replace(row, name="unheard-of"))
+    fresh.bring(row, "retired")
+    fresh.score("S-6", model=row)
+    lines = verified(fresh).lines()
+    assert [line.partition(": ")[2] for line in lines] == [
+        f"model_version {place}: The score was made by a version that was not in force." for place in (3, 6, 7, 10)
+    ]
+
+
+@pytest.mark.parametrize("column", ["transition_id", "name", "version", "statement", "salt"])
+def test_a_transition_of_other_types_is_a_finding_and_no_traceback(sqlite_backend: Any, column: str) -> None:
+    recorder = Recorder(sqlite_backend.migrated())
+    recorder.version("1.0.0", "approved", "production")
+    recorder.close()
+    admin = administrator(recorder.url)
+    for value in ("x'ff'", "CAST(x'ff' AS TEXT)", f"CAST({column} AS TEXT)", f"CAST({column} AS BLOB)"):
+        admin.run(f"CREATE TABLE kept AS SELECT rowid AS place, {column} AS kept FROM model_transition")
+        change = f"UPDATE model_transition SET {column} = {value} WHERE seq = 2 AND typeof({value}) <> typeof({column})"
+        if admin.run(change):
+            assert any("The stored transition is not the one" in line for line in verified(recorder).lines())
+        admin.run(
+            f"UPDATE model_transition SET {column} = (SELECT kept FROM kept WHERE place = model_transition.rowid); "
+            "DROP TABLE kept"
+        )
+    assert verified(recorder).sound
+    admin.close()
+    sqlite_backend.remove(recorder.url)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *(("model_version", column) for column in ("name", "version", "digest", "signature_digest", "state")),
+        *(("model_alias", column) for column in ("name", "alias", "version")),
+        *(("artifact_part", column) for column in ("digest", "part", "content")),
+    ],
+)
+def test_a_registry_of_other_types_is_a_finding_and_no_traceback(sqlite_backend: Any, table: str, column: str) -> None:
+    recorder = Recorder(sqlite_backend.migrated())
+    recorder.version("1.0.0", "approved", "production")
+    recorder.close()
+    admin = administrator(recorder.url)
+    for value in ("x'ff'", "CAST(x'ff' AS TEXT)", "7", f"CAST({column} AS BLOB)"):
+        admin.run(f"CREATE TABLE kept AS SELECT rowid AS place, {column} AS kept FROM {table}")
+        change = f"UPDATE {table} SET {column} = {value} WHERE rowid = 1 AND typeof({value}) <> typeof({column})"
+        if admin.run(change):
+            found = verified(recorder)
+            assert any(table in line for line in found.lines()), value
+            json.dumps(found.document())
+        admin.run(f"UPDATE {table} SET {column} = (SELECT kept FROM kept WHERE place = {table}.rowid); DROP TABLE kept")
+    assert verified(recorder).sound
+    admin.close()
+    sqlite_backend.remove(recorder.url)
 
 
 def test_a_witness_finds_what_agrees_with_itself(fresh: Recorder) -> None:
@@ -260,6 +425,9 @@ ENTRIES = {
     "a person without a row": Entry("person.added", Recorder.now, "system:cli", "test", record="0" * 16),
     "a change of nobody": Entry("person.changed", Recorder.now, "system:cli", "test", record="0" * 16),
     "a revocation of nobody": Entry("person.revoked", Recorder.now, "system:cli", "test", record="0" * 16),
+    "a transition without a row": Entry(
+        "model.approved", Recorder.now, "system:cli", "test", record="0" * 16, detail={"from": None, "to": None}
+    ),
     "a score without a row": Entry("score.reported", Recorder.now, "system:cli", "test"),
 }
 
