@@ -44,9 +44,7 @@ def require_signature(
             return found
         last = services.attempts.failed(person_id)
     _record(services, None if row is None else row.person_id, actor, last=last)
-    raise SignatureRefused(
-        "The signature was refused.", "Check the passphrase, and the person whose key or id it goes with."
-    )
+    raise SignatureRefused("The signature was refused.", "Check the passphrase, and whose key or id it goes with.")
 
 
 def _record(services: Services, person_id: str | None, actor: str, *, last: bool) -> None:
