@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.api.openapi_parts import REF, body_of, problems_of, responses_of
-from service.api.schemas import HistoryAnswer, ModelPage, RegistrationAnswer, TransitionAnswer
+from service.api.schemas_registry import HistoryAnswer, ModelPage, RegistrationAnswer, TransitionAnswer
 from service.domain.model_query import HISTORY
 from service.domain.query import query_parameters
 

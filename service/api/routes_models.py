@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from service.api.openapi_parts import problems_of
-from service.api.schemas import ModelDetail, VersionDetail
+from service.api.schemas_registry import ModelDetail, VersionDetail
 from service.api.security import requires, services_of
 from service.domain import model_query
 from service.domain.query import query_parameters

@@ -14,7 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.api.headers import JSON, check_media_type, check_zip, headers_of, read_body
-from service.api.schemas import AuditOut, HistoryAnswer, ModelPage, RegistrationAnswer, SignatureOut, TransitionAnswer
+from service.api.schemas import AuditOut
+from service.api.schemas_registry import (
+    HistoryAnswer,
+    ModelPage,
+    RegistrationAnswer,
+    SignatureOut,
+    TransitionAnswer,
+)
 from service.api.security import caller_with, services_of
 from service.domain.model_life import parse_transition
 from service.domain.model_query import parse_history

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from service.api.openapi_parts import problems_of
-from service.api.schemas import ShadowAnswer
+from service.api.schemas_registry import ShadowAnswer
 from service.api.security import requires, services_of
 from service.workflows.key_cache import Caller
 from service.workflows.patience import in_thread

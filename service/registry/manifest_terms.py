@@ -49,7 +49,9 @@ def check_category(manifest: Manifest) -> Iterator[Problem]:
     categories = manifest.categories()
     bounded = output.link == "logit" or manifest.estimator.calibration.method in STEPS
     if output.kind == "probability" and not bounded:
-        yield Problem("/output/link", "link", "A probability needs the logit link.", "Correct the link.")
+        yield Problem(
+            "/output/link", "link", "A probability needs the logit link or a calibration step.", "Correct the link."
+        )
     if output.kind == "probability" and _intercept(manifest) is None:
         yield Problem("/output/kind", "kind", "Without an intercept the number is an index.", "Use index.")
     known = {c.value for c in output.cut_points}

@@ -7,7 +7,6 @@ other cores, and sums over threads depend on who comes first.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from service.errors import ArtifactRejected
+from service.registry.archive import MANIFEST
+from service.registry.artifact import sha256
 from service.registry.calibration import calibration_step
 from service.registry.child_loop import answer_calls
 from service.registry.estimator_file import load_estimator
@@ -24,8 +25,6 @@ from service.registry.lower import LoweredModel, prove
 from service.registry.manifest import Manifest, parse_manifest
 from service.registry.manifest_estimator import Fitted
 from service.registry.transforms import Floats, transform_matrix
-
-MANIFEST = "manifest.json"
 
 
 class Worker:
@@ -117,7 +116,7 @@ def _fitted(manifest: Manifest) -> Fitted:
 
 def _verify_digests(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     if set(files) != {*manifest.files, MANIFEST} or not all(
-        digest == "sha256:" + hashlib.sha256(files[name]).hexdigest() for name, digest in manifest.files.items()
+        digest == sha256(files[name]) for name, digest in manifest.files.items()
     ):
         raise ArtifactRejected("The files handed over are not those the manifest lists.")
 
