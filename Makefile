@@ -36,8 +36,9 @@ lint: $(VENV)/.dev ## style, types and import direction
 bench: $(VENV)/.dev ## measurements, never part of the suite; BENCH="load --quick" runs one
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
-soak: $(VENV)/.dev ## the faults of the suite for hours: 200 killed servers, a database that stops again and again
-	SOAK=1 $(BIN)/python -m pytest tests/crash tests/properties/test_log_machine.py $(PYTEST_ARGS)
+soak: $(VENV)/.dev ## what the suite does in small, for hours: killed servers, stopped databases, simulated cohorts
+	SOAK=1 $(BIN)/python -m pytest tests/crash tests/properties/test_log_machine.py tests/training/test_truth.py \
+	  $(PYTEST_ARGS)
 
 lock: ## renew both locks (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-
 from service import __version__, home
 from service.api import (
     openapi,
@@ -37,7 +35,15 @@ from service.audit.log import CLOCK_TOLERANCE, LogWriter
 from service.audit.note import Signer
 from service.audit.outcome import Batch
 from service.audit.witness import Witness
-from service.errors import InputRejected, Overloaded, Problem, SystemFault, Unauthenticated, UnsafeConfiguration
+from service.errors import (
+    InputRejected,
+    Overloaded,
+    Problem,
+    RegistryChanged,
+    SystemFault,
+    Unauthenticated,
+    UnsafeConfiguration,
+)
 from service.registry.active import ActiveModels
 from service.registry.publishers import trusted_publishers
 from service.settings import Settings, shipped, unsafe_in_production
@@ -80,8 +86,10 @@ class LogObserver:
             log_event("clock_behind", origin=batch.origin, size=batch.size, duration_ms=behind)
 
     def failed(self, error: BaseException) -> None:
-        """One item failed; its caller was told. A refusal is no failure of ours."""
-        if isinstance(error, InputRejected):
+        """One item failed; its caller was told. A refusal is no failure of ours, and after a move of the registry the
+        caller looks again by itself.
+        """
+        if isinstance(error, InputRejected | RegistryChanged):
             return
         if isinstance(error, Overloaded):
             now = self._clock()
@@ -146,9 +154,14 @@ def _shadows(settings: Settings, database: Database, registry: LiveRegistry, pub
     )
 
 
-def load_registered(settings: Settings, database: Database) -> ActiveModels:
-    """What is registered in a database, loaded to be looked at; nothing is written."""
-    return LiveRegistry(database, loader(trusted_publishers(settings.trusted_publishers))).load_all()
+@contextmanager
+def load_registered(settings: Settings, database: Database) -> Iterator[ActiveModels]:
+    """What is registered in a database, loaded to be looked at until the block ends; nothing is written."""
+    registry = LiveRegistry(database, loader(trusted_publishers(settings.trusted_publishers)))
+    try:
+        yield registry.load_all()
+    finally:
+        registry.close()
 
 
 def _secrets(settings: Settings) -> tuple[bytes, Signer]:
@@ -241,31 +254,10 @@ def services_for(settings: Settings) -> Iterator[Services]:
 def create_app(settings: Settings) -> Front:
     """The application, ready to be served; its services are closed when it shuts down."""
     services, denied = open_services(settings, serving=True), DeniedAccess()
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        purging = asyncio.create_task(forget_expired(services, PURGE_SECONDS))
-        scrubbing = asyncio.create_task(scrub_regularly(services, PURGE_SECONDS))
-        stopping = asyncio.Event()
-        denying = asyncio.create_task(record_denied(services, denied, settings.denied_seconds, stopping))
-        keeper = WitnessKeeper(services.database, witness_of(settings))
-        witnessing = asyncio.create_task(keep_witness(keeper, settings.witness_seconds))
-        following = asyncio.create_task(services.registry.follow())
-        yield
-        for task in (purging, scrubbing, witnessing, following):
-            task.cancel()
-        await services.registry.stop()
-        stopping.set()
-        await denying
-        # The last checkpoint is the one after everything that waits is written.
-        services.committer.close()
-        await asyncio.to_thread(keeper.try_to_hand_over)
-        close_services(services)
-
     app = Front(
         title="ExoScore",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=lambda _: _running(settings, services, denied),
         # The viewer loads scripts from a public network, which has no place beside real keys.
         docs_url=None if settings.production else "/docs",
         redoc_url=None,
@@ -288,6 +280,28 @@ def create_app(settings: Settings) -> Front:
 
     app.openapi = openapi_document  # type: ignore[method-assign]
     return app
+
+
+@asynccontextmanager
+async def _running(settings: Settings, services: Services, denied: DeniedAccess) -> AsyncIterator[None]:
+    """What goes on beside the requests; at the end everything is written, then closed."""
+    purging = asyncio.create_task(forget_expired(services, PURGE_SECONDS))
+    scrubbing = asyncio.create_task(scrub_regularly(services, PURGE_SECONDS))
+    stopping = asyncio.Event()
+    denying = asyncio.create_task(record_denied(services, denied, settings.denied_seconds, stopping))
+    keeper = WitnessKeeper(services.database, witness_of(settings))
+    witnessing = asyncio.create_task(keep_witness(keeper, settings.witness_seconds))
+    following = asyncio.create_task(services.registry.follow())
+    yield
+    for task in (purging, scrubbing, witnessing, following):
+        task.cancel()
+    await services.registry.stop()
+    stopping.set()
+    await denying
+    # The last checkpoint is the one after everything that waits is written.
+    services.committer.close()
+    await asyncio.to_thread(keeper.try_to_hand_over)
+    close_services(services)
 
 
 def ensure_development_key(settings: Settings, services: Services) -> bool:

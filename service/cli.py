@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from service import __version__
 from service.cli_access import ACTOR, add_access_commands
 from service.cli_audit import add_audit_commands
+from service.cli_build import add_build_command
 from service.cli_compare import add_compare_command
 from service.cli_models import add_model_commands, known_models
 from service.cli_registry import add_registry_commands
@@ -143,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="exoscore", description="Scores exosome biomarker panels. " + RESEARCH_USE)
     parser.add_argument("--version", action="version", version=f"exoscore {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    start = _add(commands, "serve", serve, "serve the bundled models over HTTP")
+    start = _add(commands, "serve", serve, "serve the registered models over HTTP")
     start.add_argument("--host", default="127.0.0.1")
     start.add_argument("--port", type=_port, default=8000)
     database = _group(commands, "db", "the database schema")
@@ -154,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     preview_.add_argument("--model", metavar="NAME[@VERSION|@ALIAS]", help="score with this model instead")
     models = _group(commands, "model", "the registered models")
     add_model_commands(models, _add)
+    add_build_command(models, _add)
     add_registry_commands(models, _add)
     add_compare_command(models, _add)
     add_shadow_command(models, _add)

@@ -1,8 +1,6 @@
 """The `exoscore person` and `exoscore key` commands: who may sign, and what may call.
 
-A passphrase is typed at a terminal, which does not show it, or comes as a line of standard input for scripts
-(`--passphrase-stdin`). It is never an argument: those stand in the process list and in the shell's history. Heavy
-imports wait until a command needs them.
+Heavy imports wait until a command needs them.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from service.cli_passphrase import asked, lines_of_input
+from service.cli_passphrase import add_passphrase_option, asked, lines_of_input
 from service.errors import InputRejected, Problem
 from service.settings import Settings
 from service.terminal import show
@@ -32,9 +30,8 @@ def add_access_commands(persons: Any, keys: Any, add: Add) -> None:
     new.add_argument("name", metavar="NAME", help="as it is printed beside a signature")
     change = add(persons, "passphrase", person_passphrase, "change a passphrase, by whoever knows it")
     change.add_argument("person_id", metavar="PERSON_ID")
-    for command, lines in ((new, "one line"), (change, "two lines, the present and the new one,")):
-        text = f"read {lines} from standard input instead of asking"
-        command.add_argument("--passphrase-stdin", action="store_true", help=text)
+    add_passphrase_option(new)
+    add_passphrase_option(change, "two lines, the present and the new one,")
     add(persons, "list", person_list, "list persons")
     revoke = add(persons, "revoke", person_revoke, "revoke a person and their keys for good")
     revoke.add_argument("person_id", metavar="PERSON_ID")

@@ -51,7 +51,8 @@ def known_models(settings: Settings) -> Iterator[tuple[ActiveModels, Database | 
         yield _shipped(settings), None
         return
     try:
-        yield load_registered(settings, database), database
+        with load_registered(settings, database) as models:
+            yield models, database
     finally:
         database.close()
 
@@ -141,10 +142,10 @@ def model_card(options: argparse.Namespace, settings: Settings) -> int:
 def model_verify(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model verify PATH`: all that a server checks; nothing is unpickled."""
     from service.registry.artifact import verify_artifact
-    from service.registry.loading import in_state, release
+    from service.registry.loading import release
 
     verified = verify_artifact(_read_artifact(options.path, settings))
-    release(in_state(verified, "verified"))
+    release(verified.scorer)
     artifact = verified.artifact
     found = {
         "name": artifact.name,
@@ -171,14 +172,13 @@ def model_sign(options: argparse.Namespace, _: Settings) -> int:
 
 
 def _read_artifact(path: Path, settings: Settings) -> Artifact:
-    from service.registry.archive import read_zip
-    from service.registry.artifact import examine, read_artifact
+    from service.registry.artifact import examine, require_place
     from service.registry.publishers import trusted_publishers
 
-    trusted = trusted_publishers(settings.trusted_publishers)
-    if path.is_file():
-        return examine(read_zip(_read(path)), trusted=trusted)
-    return read_artifact(path, trusted=trusted)
+    artifact = examine(read_files(path), trusted=trusted_publishers(settings.trusted_publishers))
+    if not path.is_file():
+        require_place(path, artifact)
+    return artifact
 
 
 def read_files(path: Path) -> Mapping[str, bytes]:

@@ -1,4 +1,8 @@
-"""Passphrases on the command line: typed at a terminal, or lines of standard input; never among the arguments."""
+"""Passphrases on the command line.
+
+They are typed at a terminal, which does not show them, or are lines of standard input for scripts; never arguments,
+which stand in the process list and in the shell's history.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ from service.errors import InputRejected, Problem
 MAX_LINE = 4096
 
 
-def add_passphrase_option(command: argparse.ArgumentParser) -> None:
-    """Add `--passphrase-stdin` to a command that asks for one passphrase."""
-    text = "read one line from standard input instead of asking"
+def add_passphrase_option(command: argparse.ArgumentParser, lines: str = "one line") -> None:
+    """Add `--passphrase-stdin` to a command that asks for a passphrase."""
+    text = f"read {lines} from standard input instead of asking"
     command.add_argument("--passphrase-stdin", action="store_true", help=text)
 
 

@@ -1,7 +1,6 @@
 """The `exoscore model` commands that change the registry, and the one that tells how it changed.
 
-A person signs with id and passphrase, which is asked for on the terminal or read from standard input, and never stands
-among the arguments, where other users of the machine could read it.
+A person signs with id and passphrase (`cli_passphrase`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import Any
 
 from service.cli_models import read_files
 from service.cli_passphrase import add_passphrase_option, read_passphrase
-from service.domain.model_life import parse_history, read_transition
+from service.domain.model_life import read_transition
+from service.domain.model_query import parse_history
 from service.domain.signature import MEANINGS
 from service.errors import InputRejected, Problem
 from service.settings import Settings
@@ -137,7 +137,7 @@ def model_history(options: argparse.Namespace, settings: Settings) -> int:
     lines = [_line(item) for item in document["items"]]
     lines += [f"{options.name}@{version}  {state}" for version, state in history.states.items()]
     lines += [f"alias {alias} -> {version}" for alias, version in history.aliases.items()]
-    show(document, "\n".join(lines), as_json=options.json)
+    show(document, "\n".join(lines) or "nothing had happened by then", as_json=options.json)
     return DONE
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 from service.settings import Settings
@@ -22,12 +21,10 @@ def add_shadow_command(group: Any, add: Add) -> None:
 
 def model_shadow(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model shadow NAME`: reads the database alone, and disturbs no server that runs beside it."""
-    from service.store import migrate
-    from service.store.engine import Database
+    from service.store.migrate import open_current
     from service.workflows.read_shadow import read_shadow
 
-    with closing(Database(settings.resolved_database_url(), create=False)) as database:
-        migrate.require_current(database)
+    with open_current(settings.resolved_database_url()) as database:
         found = read_shadow(database, options.name)
     lines = [f"shadow {found['shadow'] or 'none'}"]
     for item in found["items"]:

@@ -99,6 +99,7 @@ def move_aside(path: Path) -> Path | None:
 def write_example(settings: Settings, request: dict[str, Any]) -> Path:
     """Store the synthetic example request that the printed command sends. Returns its path."""
     path = settings.home / "example.json"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_text(json.dumps(request, indent=2) + "\n", encoding="utf-8")
     return path
 

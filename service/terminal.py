@@ -61,10 +61,16 @@ def report(error: ServiceError, *, as_json: bool) -> None:
     if as_json:
         say(json.dumps({"code": error.code, "detail": detail, "errors": [asdict(p) for p in error.problems]}))
         return
-    say(f"{error.code}: {detail}")
+    say(_line(f"{error.code}: {detail}"))
     for problem in error.problems:
         place = f"{problem.pointer}: " if problem.pointer else ""
-        say(f"  {place}{problem.message} {problem.remedy}")
+        say("  " + _line(f"{place}{problem.message} {problem.remedy}"))
+
+
+def _line(text: str) -> str:
+    # A pointer may hold the key of an object in a stranger's file, which must not move the cursor.
+    shown = " ".join(text.split())
+    return "".join(one if one.isprintable() else f"<U+{ord(one):04X}>" for one in shown)
 
 
 def answer_text(answer: dict[str, Any]) -> str:

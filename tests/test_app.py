@@ -15,7 +15,7 @@ import pytest
 
 from service.app import LogObserver
 from service.audit.note import Signer
-from service.errors import Overloaded, StorageUnavailable
+from service.errors import Overloaded, RegistryChanged, StorageUnavailable
 from tests.conftest import command_here
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -330,6 +330,7 @@ def test_a_full_queue_is_told_once_a_second(caplog: pytest.LogCaptureFixture) ->
             seconds[0] = now
             observer.failed(Overloaded("full", "later"))
         observer.failed(StorageUnavailable("gone", "later"))
+        observer.failed(RegistryChanged("moved", "look again"))
     assert [record.__dict__["fields"]["error_type"] for record in caplog.records] == [
         *(3 * ["Overloaded"]),
         "StorageUnavailable",

@@ -46,6 +46,11 @@ def make_key() -> bytes:
     return Signer.generate().pem()
 
 
+def test_the_example_is_written_where_nothing_made_the_home_before(tmp_path: Path) -> None:
+    path = home.write_example(Settings(home=tmp_path / "fresh"), {"model": "m"})
+    assert path.read_text() == '{\n  "model": "m"\n}\n'
+
+
 def test_the_signing_key_is_made_once_in_development_and_is_private(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "fresh")
     first = home.read_signing_key(settings, make_key)

@@ -45,6 +45,11 @@ def test_an_error_is_shown_with_every_problem(capsys: pytest.CaptureFixture[str]
     assert [item["code"] for item in json.loads(capsys.readouterr().out)["errors"]] == ["x", "y"]
 
 
+def test_a_pointer_into_a_strangers_file_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    report(InputRejected("At /\x1b[2J.", problems=[Problem("/\r\x1b]0;x\x07", "x", "Wrong.", "")]), as_json=False)
+    assert capsys.readouterr().out == "input_rejected: At /<U+001B>[2J.\n  / <U+001B>]0;x<U+0007>: Wrong.\n"
+
+
 def test_a_result_is_text_or_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     show({"a": "ø"}, "text", as_json=False)
     show({"a": "ø"}, "text", as_json=True)

@@ -15,8 +15,8 @@ _TITLES = {
     410: "The score of this Idempotency-Key was erased",
     413: "The body is too large",
     415: "Not the media type that is read here",
-    429: "Too many attempts",
     422: "The input is wrong; every problem is listed, nothing was stored",
+    429: "Too many attempts",
     500: "A stored record is not the one that was recorded, or the service met a defect of its own",
     503: "The service cannot answer now; nothing was stored",
 }

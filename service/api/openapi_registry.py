@@ -6,7 +6,7 @@ from typing import Any
 
 from service.api.openapi_parts import REF, body_of, problems_of, responses_of
 from service.api.schemas import HistoryAnswer, ModelPage, RegistrationAnswer, TransitionAnswer
-from service.domain.model_life import HISTORY
+from service.domain.model_query import HISTORY
 from service.domain.query import query_parameters
 
 REGISTRY_ANSWERS = (ModelPage, RegistrationAnswer, TransitionAnswer, HistoryAnswer)
@@ -33,7 +33,7 @@ def _list() -> dict[str, Any]:
 
 def _register() -> dict[str, Any]:
     answer = {"application/json": {"schema": {"$ref": REF + "RegistrationAnswer"}}}
-    errors = problems_of(401, 403, 408, 409, 413, 415, 422, 503)
+    errors = problems_of(401, 403, 408, 409, 413, 415, 422, 500, 503)
     return {
         "tags": ["registry"],
         "summary": "Register an artifact",
@@ -58,7 +58,7 @@ def _register() -> dict[str, Any]:
 
 
 def _transition() -> dict[str, Any]:
-    errors = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
+    errors = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
     return {
         "tags": ["registry"],
         "summary": "Sign for a version: approve, reject, retire, withdraw, or point an alias to it",

@@ -22,7 +22,7 @@ from service.workflows.patience import in_thread
 
 router = APIRouter(tags=["models"])
 Reader = Annotated[Caller, Depends(requires("models:read"))]
-ERRORS = problems_of(401, 403, 404, 503)
+ERRORS = problems_of(401, 403, 404, 500, 503)
 
 
 def _forms(description: str) -> dict[int | str, dict[str, Any]]:
@@ -65,7 +65,9 @@ async def show_panel(request: Request, name: str, version: str, _: Reader) -> Re
 async def show_card(request: Request, name: str, version: str, _: Reader) -> Response:
     """The model card in the form that Accept prefers: Markdown (the default), HTML or JSON."""
     form = preferred(request.headers.get("accept", "*/*"))
-    return _answer(read_models.card_of(await _described(request, name, version), form), form)
+    described = await _described(request, name, version)
+    # A manifest may be large: no score waits while its card is written.
+    return _answer(await in_thread(read_models.card_of, described, form), form)
 
 
 @router.get(
@@ -80,7 +82,7 @@ async def compare_versions(request: Request, name: str, version: str, _: Reader)
     other = model_query.parse_compare(request.query_params.multi_items())
     form = preferred(request.headers.get("accept", "*/*"))
     old, new = await _described(request, name, version), await _described(request, name, other)
-    # A manifest may be large: no score waits while two of them are compared.
+    # In a thread, as the card.
     return _answer(await in_thread(read_models.comparison_of, old, new, form), form)
 
 
@@ -117,5 +119,5 @@ def _weight(parameters: list[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name == "q":
-            return float(value) if value.replace(".", "", 1).isdigit() else 0.0
+            return float(value) if value.isascii() and value.replace(".", "", 1).isdigit() else 0.0
     return 1.0

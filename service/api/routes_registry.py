@@ -16,7 +16,8 @@ from starlette.routing import Route
 from service.api.headers import JSON, check_media_type, check_zip, headers_of, read_body
 from service.api.schemas import AuditOut, HistoryAnswer, ModelPage, RegistrationAnswer, SignatureOut, TransitionAnswer
 from service.api.security import caller_with, services_of
-from service.domain.model_life import parse_history, parse_transition
+from service.domain.model_life import parse_transition
+from service.domain.model_query import parse_history
 from service.errors import BodyTooSlow, Overloaded
 from service.workflows import read_models
 from service.workflows.key_cache import Caller

@@ -40,6 +40,15 @@ class CategoryOut(BaseModel):
     comparator: Literal["<", "<=", ">=", ">"]
 
 
+class IntervalOut(BaseModel):
+    """Where the value lies at that level (0.95 for 95 %), as far as the coefficients are known; on the value's scale.
+    It speaks neither of the measurement's error nor of people unlike those the version was fitted on."""
+
+    level: float
+    low: float
+    high: float
+
+
 class ScoreOut(BaseModel):
     """The number: inverse `link` of `baseline` plus the sum of the contributions' terms; where a `calibration` step is
     named, that is `raw`, and `value` is what the step makes of it."""
@@ -51,12 +60,13 @@ class ScoreOut(BaseModel):
     raw: float | None
     calibration: Literal["isotonic", "fold_averaged"] | None = None
     explanation: Literal["additive", "not_additive"]
-    interval: dict[str, Any] | None
+    interval: IntervalOut | None
     category: CategoryOut | None
 
 
 class ContributionOut(BaseModel):
-    """One additive term: what was submitted, what was used after normalisation, and what it added."""
+    """One input: what was submitted, what was used after normalisation, and the additive term, which is 0 for an input
+    that others are only set against, such as a reference gene or a library total."""
 
     input: Literal["analyte", "covariate"]
     code: str

@@ -72,10 +72,12 @@ def encode_answer(answer: dict[str, Any]) -> bytes:
 
 def _score(score: Score) -> dict[str, Any]:
     total = score.value + score.baseline + (score.raw or 0.0) + sum(score.used) + sum(score.terms or ())
+    if score.interval is not None:
+        total += sum(score.interval)
     # A finite sum has finite summands; one that is not may only have overflowed.
     if not math.isfinite(total) and not all(map(math.isfinite, _numbers(score))):
         raise ValueError("A score holds a number that is not finite.")
-    category = score.category
+    category, interval = score.category, score.interval
     document = {
         "value": score.value,
         "kind": score.kind,
@@ -83,7 +85,7 @@ def _score(score: Score) -> dict[str, Any]:
         "baseline": score.baseline,
         "raw": score.raw,
         "explanation": score.explanation,
-        "interval": score.interval,
+        "interval": None if interval is None else {"level": interval.level, "low": interval.low, "high": interval.high},
         "category": None
         if category is None
         else {
@@ -99,12 +101,12 @@ def _score(score: Score) -> dict[str, Any]:
 
 
 def _numbers(score: Score) -> tuple[float, ...]:
-    return (score.value, score.baseline, score.raw or 0.0, *score.used, *(score.terms or ()))
+    return (score.value, score.baseline, score.raw or 0.0, *score.used, *(score.terms or ()), *(score.interval or ()))
 
 
 def _contributions(inputs: tuple[PanelInput, ...], score: Score) -> list[dict[str, Any]] | None:
-    """One object for each term: what was submitted (`value` is None where a rule supplied it), what was `used` after
-    normalisation, and the `term`, on the link's scale."""
+    """One object for each input: what was submitted (`value` is None where a rule supplied it), what was `used` after
+    normalisation, and the `term`, on the link's scale: 0 for an input that others are only set against."""
     if score.terms is None:
         return None
     return [

@@ -6,7 +6,7 @@ Rules:
 3. A value in another unit is converted exactly; one outside the plausible range is refused.
 4. A result that is not a plain number in range (below LoQ, above the upper limit, not detected, absent) is handled as
    the model version says: refused, or replaced by the value locked in the version. A censored result keeps that
-   meaning: "<0.5" is never read as 0.5 (CLSI EP17-A2).
+   meaning: "<0.5" is never read as 0.5 (CLSI EP17-A2). Below and above are of the amount: in cycles, "> 35" is below.
 5. "<50" says nothing about an LoQ of 0.5: a limit on the wrong side of the model's own is refused, not replaced.
 """
 
@@ -240,18 +240,25 @@ def _read_value(
         return None
     if comparator is not None:
         return _read_censored(comparator, used, unit, pointer, analyte, found)
-    outcome = _BELOW_LOQ if analyte.loq is not None and used < analyte.loq else _ABOVE_UPPER
+    lower, _ = analyte.bounds
+    outcome = _outcome(analyte, lesser=lower is not None and used < lower)
     return _apply(outcome, analyte, unit, pointer, found)
+
+
+def _outcome(analyte: PanelAnalyte, *, lesser: bool) -> _Outcome:
+    """What a number beyond the lower (`lesser`) or the upper bound says of the amount."""
+    return _BELOW_LOQ if lesser is not analyte.falls else _ABOVE_UPPER
 
 
 def _read_censored(
     comparator: str, limit: float, unit: str, pointer: str, analyte: PanelAnalyte, found: Findings
 ) -> PanelInput | None:
-    below = comparator in {"<", "<="}
-    outcome = _BELOW_LOQ if below else _ABOVE_UPPER
-    own = analyte.loq if below else analyte.upper_limit
-    if own is not None and (limit > own if below else limit < own):
-        name = "limit of quantification" if below else "upper limit"
+    lesser = comparator in {"<", "<="}
+    outcome = _outcome(analyte, lesser=lesser)
+    lower, upper = analyte.bounds
+    own = lower if lesser else upper
+    if own is not None and (limit > own if lesser else limit < own):
+        name = "limit of quantification" if outcome is _BELOW_LOQ else "upper limit"
         message = f"The result is censored inside the measuring range of the model; its {name} is {own:.12g}."
         remedy = f"Send the measured value in {analyte.unit}, or repeat the measurement."
         found.add(pointer, "censored_in_range", message, remedy, analyte.accession)

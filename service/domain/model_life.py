@@ -1,16 +1,14 @@
-"""What a person asks of a version of a model, and as of when its past is asked for; one table each checks and tells."""
+"""What a person asks of a version of a model: one table checks it and describes it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from service.domain.decode import decode
 from service.domain.fields import FREE_TEXT, MODEL_NAME
-from service.domain.query import read_document, read_query
+from service.domain.query import read_document
 from service.domain.record import Field, Record
-from service.domain.shape import Choice, Instant, Text
+from service.domain.shape import Choice, Text
 from service.domain.signature import MEANINGS
 
 _FREE = FREE_TEXT.pattern.removesuffix("+")
@@ -29,7 +27,6 @@ TRANSITION = Record(
         "passphrase": Field(_PASSPHRASE, required=True),
     }
 )
-HISTORY = Record({"as_of": Field(Instant())})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +47,3 @@ def parse_transition(body: bytes) -> Signing:
 def read_transition(document: object) -> Signing:
     """The transition in a decoded document; raises InputRejected with every problem."""
     return Signing(**read_document(TRANSITION, document))
-
-
-def parse_history(parameters: Sequence[tuple[str, str]]) -> datetime | None:
-    """The time that is asked for in the (name, text) pairs of a query string, if there is one; raises InputRejected."""
-    as_of: datetime | None = read_query(HISTORY, parameters).get("as_of")
-    return as_of

@@ -6,11 +6,13 @@ the model itself. Everything here is immutable and was checked when the manifest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
+
+from service.domain.units import counts_cycles
 
 
 class Action(StrEnum):
@@ -37,7 +39,9 @@ class PanelAnalyte:
     """One analyte of a panel; all values are in `unit`.
 
     `accession` is the catalogue's (MIMAT or UniProt); `name` is shown to people; `low` and `high` bound the plausible
-    range, both included. `lob`, `lod` and `loq` follow CLSI EP17-A2; `upper_limit` ends the reportable range.
+    range, both included. `lob`, `lod` and `loq` follow CLSI EP17-A2; `upper_limit` ends the reportable range. Limits
+    are limits of the amount: in cycles, which fall as it rises, a Cq above `loq` is below the limit of quantitation,
+    and one below `upper_limit` is above the reportable range.
     `nondetect_codes` are values an instrument writes for "not detected" (a Cq of 35, say) and are never measurements.
     The four rules say what happens below LoQ, above the upper limit, when not detected, and when absent otherwise.
     `molar_mass` (g/mol) is given only where a mass and a molar unit may meet.
@@ -62,10 +66,22 @@ class PanelAnalyte:
     absent: Rule = REFUSE
 
     @property
+    def falls(self) -> bool:
+        """Whether the number falls as the amount rises, as a Cq does."""
+        return counts_cycles(self.unit)
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """LoQ and upper limit as numbers: the lower bound, then the upper; None where none is given."""
+        return (self.upper_limit, self.loq) if self.falls else (self.loq, self.upper_limit)
+
+    @property
     def measuring_range(self) -> tuple[float, float]:
         """The bounds, both included, between which no rule has to decide on a number."""
-        low = self.low if self.loq is None else max(self.low, self.loq)
-        return low, self.high if self.upper_limit is None else min(self.high, self.upper_limit)
+        lower, upper = self.bounds
+        return self.low if lower is None else max(self.low, lower), self.high if upper is None else min(
+            self.high, upper
+        )
 
     def measures(self, value: float) -> bool:
         """Whether `value` is a plain number in range, which no rule has to decide on."""
@@ -118,12 +134,25 @@ class IntendedUse:
     age_max_years: float
 
 
+@dataclass(frozen=True, slots=True)
+class Applicability:
+    """How far a submission may be from those the version was fitted on.
+
+    `distance` of values in panel units, in the order of `Panel.codes`; no unit. `limits` flag and fail a distance above
+    them.
+    """
+
+    distance: Callable[[Sequence[float]], float]
+    limits: GateLimits
+
+
 # Two panels are never compared; told apart by identity, one can be the key of what is worked out from it once.
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
     """All that one model version needs: `analytes` then `covariates` is the column order of every matrix scored.
 
     `analyte_of` finds an analyte by its accession, `covariate_of` a covariate by its name, in that order as well.
+    `applicability` is None where the version locks no reference distribution.
     """
 
     model_name: str
@@ -133,6 +162,7 @@ class Panel:
     max_substitutions: int
     gates: Mapping[str, GateLimits]
     intended_use: IntendedUse
+    applicability: Applicability | None = None
     analyte_of: Mapping[str, PanelAnalyte] = field(init=False, repr=False)
     covariate_of: Mapping[str, PanelCovariate] = field(init=False, repr=False)
     codes: tuple[str, ...] = field(init=False, repr=False)

@@ -83,17 +83,18 @@ def _taken(rule: Rule) -> bool:
 
 def _forms(analyte: PanelAnalyte) -> Iterable[dict[str, Any]]:
     """The forms a measurement of `analyte` may have: measured, censored or absent."""
-    low = analyte.low if _taken(analyte.below_loq) or analyte.loq is None else max(analyte.low, analyte.loq)
-    high = analyte.high
-    if not _taken(analyte.above_upper) and analyte.upper_limit is not None:
-        high = min(high, analyte.upper_limit)
+    lower, upper = analyte.bounds
+    rules = (analyte.below_loq, analyte.above_upper)
+    lesser, greater = map(_taken, reversed(rules) if analyte.falls else rules)
+    low = analyte.low if lesser or lower is None else max(analyte.low, lower)
+    high = analyte.high if greater or upper is None else min(analyte.high, upper)
     for unit in accepted_units(analyte.unit, analyte.molar_mass):
         yield _measured(analyte, unit, low, high, _NULL)
-        if _taken(analyte.below_loq):
-            top = analyte.high if analyte.loq is None else analyte.loq
+        if lesser:
+            top = analyte.high if lower is None else lower
             yield _measured(analyte, unit, analyte.low, top, {"enum": ["<", "<="]})
-        if _taken(analyte.above_upper):
-            bottom = analyte.low if analyte.upper_limit is None else analyte.upper_limit
+        if greater:
+            bottom = analyte.low if upper is None else upper
             yield _measured(analyte, unit, bottom, analyte.high, {"enum": [">", ">="]})
     absences = ["not_detected"] if _taken(analyte.not_detected) else []
     absences += ["not_tested", "insufficient"] if _taken(analyte.absent) else []

@@ -8,7 +8,9 @@ Rules:
    verdict is `not_assessed`.
 4. Haemolysis is Cq(hsa-miR-23a-3p) - Cq(hsa-miR-451a): miR-451a is rich in red cells, so its Cq falls with haemolysis.
    Practice reads more than 5 as a risk and more than 7 as haemolysed (Exiqon/QIAGEN biofluid guideline).
-5. MISEV2018 asks for at least three positive EV markers; particles per protein follow Webber and Clayton 2013.
+5. Applicability is how far the specimen is from those the version was fitted on; a version with a reference
+   distribution requires it, and one beyond its fail limit gets no number: the model has not seen its like.
+6. MISEV2018 asks for at least three positive EV markers; particles per protein follow Webber and Clayton 2013.
 """
 
 from __future__ import annotations
@@ -180,9 +182,10 @@ class _Planned(NamedTuple):
     unobserved: Check
 
 
-_APPLICABILITY = Check(
-    "applicability", Verdict.NOT_ASSESSED, None, None, "The version locks no reference distribution."
-)
+APPLICABILITY = "applicability"
+"""The code of the check that every assessment ends with."""
+
+_NO_REFERENCE = Check(APPLICABILITY, Verdict.NOT_ASSESSED, None, None, "The version locks no reference distribution.")
 
 
 def assess(submission: Submission) -> Quality:
@@ -195,9 +198,9 @@ def assess(submission: Submission) -> Quality:
             checks.append(unobserved)
             withheld = withheld or limits.required
         else:
-            checks.append(_check(gate, limits, observed))
+            checks.append(_check(gate.code, gate.direction, limits, observed))
     checks += _substitutions(submission)
-    checks.append(_APPLICABILITY)
+    checks.append(_applicability(submission))
     return Quality(Verdict.FAIL if withheld else _worst(checks), tuple(checks))
 
 
@@ -210,12 +213,19 @@ def _plan(panel: Panel) -> tuple[_Planned, ...]:
     )
 
 
-def _check(gate: Gate, limits: GateLimits, observed: float) -> Check:
-    if limits.fail is not None and _beyond(observed, limits.fail, gate.direction):
-        return Check(gate.code, Verdict.FAIL, observed, limits.fail, limits.source)
-    if limits.flag is not None and _beyond(observed, limits.flag, gate.direction):
-        return Check(gate.code, Verdict.FLAG, observed, limits.flag, limits.source)
-    return Check(gate.code, Verdict.PASS, observed, _nearest(limits), limits.source)
+def _applicability(submission: Submission) -> Check:
+    known = submission.panel.applicability
+    if known is None:
+        return _NO_REFERENCE
+    return _check(APPLICABILITY, Direction.HIGH, known.limits, known.distance([one.used for one in submission.inputs]))
+
+
+def _check(code: str, direction: Direction, limits: GateLimits, observed: float) -> Check:
+    if limits.fail is not None and _beyond(observed, limits.fail, direction):
+        return Check(code, Verdict.FAIL, observed, limits.fail, limits.source)
+    if limits.flag is not None and _beyond(observed, limits.flag, direction):
+        return Check(code, Verdict.FLAG, observed, limits.flag, limits.source)
+    return Check(code, Verdict.PASS, observed, _nearest(limits), limits.source)
 
 
 def _nearest(limits: GateLimits) -> float | None:

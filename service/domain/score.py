@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt}
 
@@ -30,12 +30,21 @@ class Category:
         return bool(_HOLDS[self.comparator](value, self.cut_point))
 
 
+class Interval(NamedTuple):
+    """Where the value lies at that level (0.95 for 95 %), as far as the coefficients are known: `low` to `high`."""
+
+    level: float
+    low: float
+    high: float
+
+
 class Score(NamedTuple):
     """One score. `kind` is `probability` or `index`; `link` is `logit` or `identity`; `interval` is None where the
     version locks no covariance; `raw` is the value before the calibration step named `calibration`, else both are None.
 
     `used` are the inputs after normalisation and `terms` what each adds on the link's scale, coefficient times `used`;
-    both are in the order of the submission's inputs. `terms` is None where the model does not add up terms.
+    both are in the order of the submission's inputs. An input that others are only set against (a reference gene, a
+    library total) has the term 0. `terms` is None where the model does not add up terms.
     """
 
     value: float
@@ -45,7 +54,7 @@ class Score(NamedTuple):
     used: tuple[float, ...]
     terms: tuple[float, ...] | None
     category: Category | None
-    interval: dict[str, Any] | None = None
+    interval: Interval | None = None
     raw: float | None = None
     calibration: str | None = None
 

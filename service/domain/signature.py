@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MEANINGS: Final = ("authorship", "review", "approval", "responsibility")
-"""What a signature may mean (21 CFR 11.50(a)(3))."""
+"""What a signature may mean: the examples of 21 CFR 11.50(a)(3)."""
 
 APPROVED: Final = "approved"
 

@@ -6,7 +6,9 @@ Rules:
    and mean different things. An annotation is a dimension of its own and converts only into itself.
 3. Arbitrary units (`[arb'U]`, `[iU]`) and catalytic activity (`U`) never convert into each other.
 4. A mass and an amount of substance meet only through a molar mass that the model states.
-5. A conversion is exact on the decimal digits that were sent and is rounded once, to the nearest double.
+5. A quantification cycle falls as the amount rises; every other unit rises with it. MIQE (doi
+   10.1373/clinchem.2008.112797) names Ct and Cp as other words for Cq.
+6. A conversion is exact on the decimal digits that were sent and is rounded once, to the nearest double.
 
 Source of codes: UCUM essence 2.2.
 """
@@ -101,6 +103,14 @@ class Unit:
     code: str
     dimension: str
     factor: Decimal
+
+
+_CYCLES = frozenset({"{cq}", "{ct}", "{cp}"})
+
+
+def counts_cycles(code: str) -> bool:
+    """Whether `code` is a quantification cycle, so that the greater number is the smaller amount."""
+    return code.casefold() in _CYCLES
 
 
 class UnknownUnit(ValueError):

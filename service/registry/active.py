@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -50,6 +52,7 @@ class ActiveModels:
     aliases: Mapping[str, Mapping[str, str]]
     generation: int = 0
     _index: Mapping[tuple[str, str], ModelVersion] = field(init=False, repr=False, compare=False)
+    _by_name: Mapping[str, tuple[ModelVersion, ...]] = field(init=False, repr=False, compare=False)
     _in_force: dict[str, ModelVersion] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +61,8 @@ class ActiveModels:
         object.__setattr__(self, "versions", ordered)
         object.__setattr__(self, "aliases", MappingProxyType(frozen))
         object.__setattr__(self, "_index", MappingProxyType({(v.name, v.version): v for v in ordered}))
+        by_name = {name: tuple(found) for name, found in groupby(ordered, attrgetter("name"))}
+        object.__setattr__(self, "_by_name", MappingProxyType(by_name))
         object.__setattr__(self, "_in_force", {})
         for reference in self._references():
             with suppress(ModelNotFound, NoActiveModel, VersionNotInForce, VersionLoading, VersionUnusable):
@@ -65,11 +70,11 @@ class ActiveModels:
 
     def names(self) -> tuple[str, ...]:
         """Every model name, in order, rejected versions included."""
-        return tuple(dict.fromkeys(v.name for v in self.versions))
+        return tuple(self._by_name)
 
     def versions_of(self, name: str) -> tuple[ModelVersion, ...]:
         """The versions of `name`, newest last; empty where the name is unknown."""
-        return tuple(v for v in self.versions if v.name == name)
+        return self._by_name.get(name, ())
 
     def find(self, name: str, version: str) -> ModelVersion | None:
         """The exact version, whatever its state."""
@@ -109,7 +114,7 @@ class ActiveModels:
     def _references(self) -> Iterator[str]:
         """Every reference that may be answered for: requests name the same few again and again."""
         yield from self.names()
-        yield from (f"{version.name}@{version.version}" for version in self.versions)
+        yield from (f"{version.name}@{version.version}" for version in self.versions if version.scorer is not None)
         yield from (f"{name}@{alias}" for name, targets in self.aliases.items() for alias in targets)
 
     def _target(self, name: str, target: str) -> ModelVersion:

@@ -23,6 +23,9 @@ from pathlib import Path
 from service.errors import ArtifactRejected
 from service.registry.zip_table import Member, UnsafeZip, read_table
 
+MANIFEST = "manifest.json"
+SIGNATURE = "signature"
+
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 _MIB = 1 << 20

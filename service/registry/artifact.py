@@ -23,18 +23,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from service.errors import ArtifactRejected
-from service.registry.archive import ARTIFACT, read_folder
+from service.registry.archive import ARTIFACT, MANIFEST, SIGNATURE, read_folder
 from service.registry.build import proven_scorer
-from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.golden import GoldenVector, parse_golden
 from service.registry.manifest import Manifest, parse_manifest
 from service.registry.manifest_decode import decode_object
-from service.registry.scorer import LinearScorer
+from service.registry.scorer import Scorer
 from service.registry.signature import verify_signature
 from service.registry.skops_file import verify_skops
-
-MANIFEST = "manifest.json"
-SIGNATURE = "signature"
 
 
 class Expected(NamedTuple):
@@ -74,7 +70,7 @@ class Verified:
     """An artifact that also passed its golden self-test: its scorer and its vectors."""
 
     artifact: Artifact
-    scorer: LinearScorer | EstimatorScorer
+    scorer: Scorer
     golden: tuple[GoldenVector, ...]
 
 

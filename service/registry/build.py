@@ -6,6 +6,7 @@ only there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,11 +15,11 @@ from service.errors import ArtifactRejected, ServiceError
 from service.registry.calibration import calibration_step
 from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.golden import GoldenVector, verify_golden
+from service.registry.interval import ScoreVariance
 from service.registry.manifest import Manifest
-from service.registry.manifest_estimator import Equation, Lowered
+from service.registry.manifest_normalisation import normalised_ranges
 from service.registry.scorer import LinearScorer
-from service.registry.supported import verify_supported
-from service.registry.transforms import Floats, column_transforms, transform_matrix
+from service.registry.transforms import Floats
 
 
 def proven_scorer(
@@ -26,9 +27,9 @@ def proven_scorer(
 ) -> LinearScorer | EstimatorScorer:
     """The scorer of a version that passed its golden self-test; one that fails leaves no process behind.
 
-    `files` are the artifact's, the manifest's bytes among them. Raises ArtifactRejected for what this release cannot
-    serve, for an estimator that cannot be opened and for a golden vector that fails; EstimatorUnavailable where a
-    process fails.
+    `files` are the artifact's, the manifest's bytes among them. Raises ArtifactRejected for a version whose
+    numbers could overflow, for an estimator that cannot be opened and for a golden vector that fails;
+    EstimatorUnavailable where a process fails.
     """
     scorer = build_scorer(manifest, files)
     try:
@@ -42,46 +43,55 @@ def proven_scorer(
 
 def build_scorer(manifest: Manifest, files: Mapping[str, bytes]) -> LinearScorer | EstimatorScorer:
     """The scorer of a version, without its self-test; raises as `proven_scorer`."""
-    verify_supported(manifest)
-    linear = linear_part(manifest)
-    if linear is not None:
-        return linear_scorer(manifest, linear)
-    used = transform_matrix(_ends(manifest), column_transforms(manifest.codes, manifest.normalisation))
-    if not np.isfinite(used).all():
-        raise ArtifactRejected("The inputs are not finite over the whole plausible range.", "Correct range or steps.")
-    return EstimatorScorer(manifest, files)
+    return find_linear_scorer(manifest) or EstimatorScorer(manifest, files)
 
 
-def linear_part(manifest: Manifest) -> Equation | Lowered | None:
-    """Where the version's coefficients stand; None for an estimator that is not lowered."""
-    estimator = manifest.estimator
-    return estimator if isinstance(estimator, Equation) else estimator.lowered
+def find_linear_scorer(manifest: Manifest) -> LinearScorer | None:
+    """The scorer of a linear version; None for an estimator that is not lowered.
 
-
-def linear_scorer(manifest: Manifest, linear: Equation | Lowered) -> LinearScorer:
-    """The scorer of a linear version. Raises ArtifactRejected where a score could overflow."""
+    Raises ArtifactRejected, for either, where an input, the distance from the reference or a score could overflow.
+    """
+    largest = _verified_inputs(manifest)
+    linear = manifest.linear
+    if linear is None:
+        return None
+    weights = {term.input: term.coefficient for term in linear.terms}
+    variance = _variance(manifest)
     scorer = LinearScorer(
-        [term.coefficient for term in linear.terms],
+        [weights.get(code, 0.0) for code in manifest.codes],
         intercept=linear.intercept,
         link=manifest.output.link,
-        transforms=column_transforms(manifest.codes, manifest.normalisation),
+        transforms=manifest.transforms(),
         calibration=calibration_step(manifest.estimator.calibration),
+        variance=variance,
+        silent=[place for place, code in enumerate(manifest.codes) if code not in weights],
     )
-    _verify_bounded(manifest, scorer)
+    # If the sums of the largest absolute values are finite, so is every sum on the way to a score.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = (largest * np.abs(scorer.coefficients)).sum() + abs(scorer.baseline)
+        if variance is not None:
+            total += variance.bound(largest.tolist())
+    if not np.isfinite(total):
+        raise ArtifactRejected("The score is not finite over the whole plausible range.", "Correct range or terms.")
     return scorer
 
 
-def _verify_bounded(manifest: Manifest, scorer: LinearScorer) -> None:
-    # Every transform is monotone, so each term is largest at an end of its range: if these sums are finite, all are.
-    try:
-        terms = scorer.score(_ends(manifest)).terms
-    except ValueError:
-        terms = None
-    with np.errstate(over="ignore"):
-        if terms is None or not np.isfinite(np.abs(terms).max(axis=0).sum() + abs(scorer.baseline)):
-            raise ArtifactRejected("The score is not finite over the whole plausible range.", "Correct range or terms.")
+def _variance(manifest: Manifest) -> ScoreVariance | None:
+    covariance = manifest.estimator.coefficient_covariance
+    if isinstance(covariance, str):
+        return None
+    places = manifest.places_with_terms
+    return ScoreVariance(covariance, None if len(places) == len(manifest.codes) else places)
 
 
-def _ends(manifest: Manifest) -> Floats:
-    ranges = [a.range for a in manifest.analytes] + [c.range for c in manifest.covariates]
-    return np.array([[r.low for r in ranges], [r.high for r in ranges]], dtype=np.float64)
+def _verified_inputs(manifest: Manifest) -> Floats:
+    """The largest absolute value of each column after normalisation, (k,)."""
+    ends = np.abs(np.array(normalised_ranges(manifest), dtype=np.float64))
+    largest = np.maximum(ends[:, 0], ends[:, 1])
+    if not np.isfinite(largest).all():
+        raise ArtifactRejected("The inputs are not finite over the whole plausible range.", "Correct range or steps.")
+    distance = manifest.distance()
+    if distance is not None and not math.isfinite(distance.bound(largest.tolist())):
+        message = "The distance from the reference is not finite over the whole plausible range."
+        raise ArtifactRejected(message, "Correct range or reference distribution.")
+    return largest

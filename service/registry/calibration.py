@@ -98,14 +98,28 @@ class CalibrationStep:
             total += curve.of_one(raw)
         return total / len(self.curves)
 
-    def bounds(self, raw: Floats, margin: float) -> tuple[Floats, Floats]:
-        """The least and the largest value that raw scores within `margin` of `raw` can have."""
-        low, high = np.zeros(len(raw)), np.zeros(len(raw))
+    def between(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        """The least and the largest value (n,) that raw scores from `low` to `high` can have: each curve is monotone,
+        whichever way it goes."""
+        least, largest = np.zeros(len(low)), np.zeros(len(low))
         for curve in self.curves:
-            ends = (curve.of_many(raw - margin), curve.of_many(raw + margin))
-            low += np.minimum(*ends)
-            high += np.maximum(*ends)
-        return low / len(self.curves), high / len(self.curves)
+            ends = (curve.of_many(low), curve.of_many(high))
+            least += np.minimum(*ends)
+            largest += np.maximum(*ends)
+        return least / len(self.curves), largest / len(self.curves)
+
+    def between_one(self, low: float, high: float) -> tuple[float, float]:
+        """`between` for one score, with the bits it has among many."""
+        least = largest = 0.0
+        for curve in self.curves:
+            one, other = curve.of_one(low), curve.of_one(high)
+            least += min(one, other)
+            largest += max(one, other)
+        return least / len(self.curves), largest / len(self.curves)
+
+    def bounds(self, raw: Floats, margin: float) -> tuple[Floats, Floats]:
+        """`between` for raw scores within `margin` of `raw`."""
+        return self.between(raw - margin, raw + margin)
 
     def parameters(self) -> dict[str, list[float] | list[list[float]]]:
         """The step's parameters as a manifest holds them."""

@@ -70,7 +70,10 @@ def _numbers(manifest: Manifest) -> Iterable[Section]:
     yield Section("Covariates", table=_table(tables.covariates(manifest)))
     yield Section("Intended use", table=_table(tables.intended_use(manifest)))
     yield Section("Normalisation", table=_table(tables.normalisation(manifest)))
-    yield Section("Model", tables.equation(manifest), table=_table(tables.coefficients(manifest)))
+    said = (*tables.equation(manifest), tables.interval_basis(manifest))
+    yield Section("Model", said, table=_table(tables.coefficients(manifest)))
+    limits = tables.applicability_limits(manifest)
+    yield Section("Whom it resembles", limits, table=_table(tables.applicability(manifest)))
     about = f"{output.kind} of: {output.event}; time horizon: {output.time_horizon}; link: {output.link}."
     yield Section("Answer", (about,), table=_table(tables.categories(manifest)))
     yield Section("Cut-points and where they come from", table=_table(tables.cut_points(manifest)))

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from service.domain.quality import GATES
 from service.domain.score import display
 from service.domain.signature import Signature
+from service.domain.units import counts_cycles
+from service.registry.interval import LEVEL
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import NOT_AVAILABLE, Interval
 from service.registry.manifest_estimator import Equation
+
+CYCLES = " (highest Cq)"
+"""Behind limits in cycles, which are limits from above."""
+
+SERVING = "none: others are set against it"
+"""In place of a coefficient."""
 
 Content = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -43,7 +51,7 @@ def panel(manifest: Manifest) -> Content:
         rules = {"below LoQ": a.below_loq, "above": a.above_upper, "not detected": a.not_detected, "absent": a.absent}
         said = ", ".join(f"{name}: {rule.action}" for name, rule in rules.items())
         span = f"{number(a.range.low)} to {number(a.range.high)}"
-        limits = f"{number(a.lod)} / {number(a.loq)}"
+        limits = f"{number(a.lod)} / {number(a.loq)}{CYCLES if counts_cycles(a.unit) and a.limits else ''}"
         cv = a.analytical_cv if isinstance(a.analytical_cv, str) else number(a.analytical_cv)
         rows.append((a.analyte, a.name, a.unit, span, limits, cv, said))
     return head, rows
@@ -123,7 +131,42 @@ def coefficients(manifest: Manifest) -> Content:
         return head, []
     names = {a.analyte: a.name for a in manifest.analytes} | {c.name: c.title for c in manifest.covariates}
     rows = [(term.input, names.get(term.input, ""), number(term.coefficient)) for term in linear.terms]
+    rows += [(code, names[code], SERVING) for code in manifest.codes if code not in manifest.with_terms]
     return head, [("intercept", "", number(linear.intercept)), *rows]
+
+
+def interval_basis(manifest: Manifest) -> str:
+    """Whether an answer carries an interval, and what it is made of."""
+    covariance = manifest.estimator.coefficient_covariance
+    if isinstance(covariance, str):
+        return f"Interval of a score: {NOT_AVAILABLE}."
+    errors = ", ".join(number(max(row[place], 0.0) ** 0.5) for place, row in enumerate(covariance))
+    return (
+        f"Interval of a score: {LEVEL:.0%}, from the covariance of the coefficients; it speaks neither of the "
+        f"measurement's error nor of other people. Standard errors, of the intercept first: {errors}."
+    )
+
+
+def applicability(manifest: Manifest) -> Content:
+    """Location and spread of those the version was fitted on, on the scale of the normalised values."""
+    reference = manifest.reference_distribution
+    head = ("Column", "Location", "Spread")
+    if isinstance(reference, str):
+        return head, []
+    numbers = zip(manifest.with_terms, reference.location, reference.spread, strict=True)
+    return head, [(code, number(location), number(spread)) for code, location, spread in numbers]
+
+
+def applicability_limits(manifest: Manifest) -> tuple[str, ...]:
+    """From where on a sample is flagged, or gets no number, in sentences."""
+    reference = manifest.reference_distribution
+    if isinstance(reference, str):
+        return (f"Whether a sample resembles those the version was fitted on: {NOT_AVAILABLE}.",)
+    return (
+        f"Squared Mahalanobis distance from those the version was fitted on: flagged above "
+        f"{number(reference.flag_limit)}, no number above {number(reference.fail_limit)}.",
+        f"How the limits were set: {reference.limits_source}",
+    )
 
 
 def categories(manifest: Manifest) -> Content:

@@ -33,19 +33,10 @@ CALL_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
 """How long a child that is asked to end may take before it is killed."""
 
-_KEPT = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_",
-    "TZ",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "DYLD_",
-    "VIRTUAL_ENV",
-    "PYTHON",
-    "COVERAGE_",
-)
+_KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"})
+_KEPT_FAMILIES = ("LC_", "DYLD_", "PYTHON", "COVERAGE_")
+"""What variables of an interpreter's own begin with; HOME and the like would let strangers in, such as HOMEBREW_..."""
+
 _ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -170,7 +161,9 @@ class Child:
 
 
 def _spawn(module: str, connection: socket.socket) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
+    environment = {
+        name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_FAMILIES)
+    }
     # The package is found where this process found it, and nothing in the working directory stands before it.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module

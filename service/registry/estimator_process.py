@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.errors import ArtifactRejected, ChildEnded, ChildFailed, EstimatorFailed, EstimatorUnavailable
+from service.registry.archive import MANIFEST, SIGNATURE
 from service.registry.child import CALL_SECONDS, START_SECONDS, Child
 from service.registry.frames import Header
 from service.registry.manifest import Manifest
@@ -26,8 +27,11 @@ from service.registry.transforms import Floats
 from service.telemetry import log_event
 
 WORKER = "service.registry.worker"
-MANIFEST = "manifest.json"
-SIGNATURE = "signature"
+NICENESS = 5
+"""Where all cores are busy, the server that answers everybody goes before the estimator of one version."""
+
+MEMORY_BYTES = 4 << 30
+"""Address space that an estimator may take: an artifact of a few hundred bytes can ask for all memory there is."""
 
 ROWS_IN_ONE_CALL = 512
 """Larger calls gain nothing any more and let those behind them wait."""
@@ -44,7 +48,8 @@ def start_worker(
     manifest: Manifest,
     files: Mapping[str, bytes],
     *,
-    memory_bytes: int | None = None,
+    memory_bytes: int | None = MEMORY_BYTES,
+    niceness: int = 0,
     on_end: Callable[[], None] | None = None,
 ) -> Child:
     """A child process that has opened the version's estimator; `files` holds all the manifest lists and the manifest,
@@ -53,7 +58,7 @@ def start_worker(
     Raises ArtifactRejected where the estimator cannot be opened, ChildEnded or ChildFailed where the process fails.
     """
     sent = {name: files[name] for name in (MANIFEST, *manifest.files)}
-    child = Child(WORKER, memory_bytes=memory_bytes, on_end=on_end)
+    child = Child(WORKER, memory_bytes=memory_bytes, niceness=niceness, on_end=on_end)
     try:
         signed = SIGNATURE in files
         header = {"do": "load", "signed": signed, "files": {name: len(data) for name, data in sent.items()}}
@@ -126,7 +131,7 @@ class EstimatorProcess:
         try:
             if child is not None:
                 return child.call({"do": "stats"}, timeout=self._call_seconds)[0]
-        except ChildEnded:
+        except (ChildEnded, ChildFailed):
             pass
         raise _unavailable()
 
@@ -154,7 +159,8 @@ class EstimatorProcess:
         finally:
             with self._changed:
                 self._closed = True
-            _fail(self._waiting, _unavailable())
+            # Taken like any other: a caller may be going away at this very moment.
+            _fail([one for one in self._waiting if one.done.set_running_or_notify_cancel()], _unavailable())
             if self._child is not None:
                 self._child.close()
 
@@ -244,10 +250,10 @@ class EstimatorProcess:
         return values
 
 
-def _fail(batch: deque[_Waiting] | list[_Waiting], error: EstimatorUnavailable | EstimatorFailed) -> None:
+def _fail(batch: list[_Waiting], error: EstimatorUnavailable | EstimatorFailed) -> None:
+    """Fail what was taken from the queue, and so cannot be cancelled any more."""
     for one in batch:
-        if not one.done.done():
-            one.done.set_exception(error)
+        one.done.set_exception(error)
 
 
 def _unavailable() -> EstimatorUnavailable:

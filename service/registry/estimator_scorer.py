@@ -15,11 +15,11 @@ import numpy as np
 
 from service.errors import ChildEnded, ChildFailed, EstimatorFailed, EstimatorUnavailable
 from service.registry.child import CALL_SECONDS
-from service.registry.estimator_process import ROWS_IN_ONE_CALL, EstimatorProcess, start_worker
+from service.registry.estimator_process import MEMORY_BYTES, ROWS_IN_ONE_CALL, EstimatorProcess, start_worker
 from service.registry.frames import Header
 from service.registry.manifest import Manifest
 from service.registry.scorer import NOT_FINITE, ScoredRow, ScoredRows, checked_matrix
-from service.registry.transforms import Floats, column_transforms, transform_matrix
+from service.registry.transforms import Floats, transform_matrix
 
 PATIENCE_SECONDS = 10.0
 """How long a request waits for its score before it is told to come again."""
@@ -40,11 +40,11 @@ class EstimatorScorer:
         manifest: Manifest,
         files: Mapping[str, bytes],
         *,
-        memory_bytes: int | None = None,
+        memory_bytes: int | None = MEMORY_BYTES,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._width = len(manifest.codes)
-        self._transforms = column_transforms(manifest.codes, manifest.normalisation)
+        self._transforms = manifest.transforms()
         try:
             self._process = EstimatorProcess(
                 f"{manifest.name}@{manifest.version}",
@@ -99,7 +99,7 @@ class EstimatorScorer:
     def _used_of_one(self, row: Sequence[float]) -> tuple[float, ...]:
         if len(row) != self._width:
             raise ValueError(f"a row of {self._width} numbers is needed")
-        used = tuple([transform(value) for transform, value in zip(self._transforms, row, strict=True)])
+        used = self._transforms.of_one(row)
         if not all(map(math.isfinite, used)):
             raise ValueError(NOT_FINITE)
         return used

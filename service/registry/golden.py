@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,7 @@ from service.registry.transforms import Floats
 
 GOLDEN_MAX_BYTES = 8 << 20
 
+_RELEASE = re.compile(r"[0-9A-Za-z.+!-]{1,32}", re.ASCII)
 _LIBRARIES = ("numpy", "scikit-learn", "scipy")
 
 
@@ -106,10 +108,15 @@ def changed_libraries(manifest: Manifest) -> tuple[str, ...]:
     if estimator.lowered is not None:
         built |= estimator.lowered.proof.versions
     return tuple(
-        f"built with {name} {built[name]}, here {name} {_installed(name)}"
+        f"built with {name} {_shown(built[name])}, here {name} {_installed(name)}"
         for name in _LIBRARIES
         if name in built and built[name] != _installed(name)
     )
+
+
+def _shown(release: str) -> str:
+    # It is the publisher's text, and this goes to logs and terminals.
+    return release if _RELEASE.fullmatch(release) else "of another release"
 
 
 def _installed(library: str) -> str:

@@ -8,6 +8,7 @@ from service.registry.active import ModelVersion
 from service.registry.artifact import Expected, Verified, examine, verify_artifact
 from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.golden import example_values
+from service.registry.scorer import Scorer
 
 
 def load_version(expected: Expected, files: Mapping[str, bytes], trusted: Sequence[str]) -> ModelVersion:
@@ -34,7 +35,7 @@ def in_state(verified: Verified, state: str) -> ModelVersion:
     )
 
 
-def release(version: ModelVersion) -> None:
-    """Let go of what a version holds beyond memory; it is not used afterwards. May block for seconds."""
-    if isinstance(version.scorer, EstimatorScorer):
-        version.scorer.close()
+def release(scorer: Scorer | None) -> None:
+    """Let go of what the scorer of a version holds beyond memory; it is not used afterwards. May block for seconds."""
+    if isinstance(scorer, EstimatorScorer):
+        scorer.close()

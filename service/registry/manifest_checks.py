@@ -1,7 +1,8 @@
 """What a manifest must satisfy beyond its schema: names, order, ranges, units, categories and files.
 
-Each check yields problems and none stops the others. The checks on terms and output are in `manifest_terms.py`,
-those on calibration in `manifest_calibration.py`, those on quality gates in `manifest_gates.py`.
+Each check yields problems and none stops the others. The checks on terms and output are in `manifest_terms.py`, those
+on normalisation in `manifest_normalisation.py`, on covariance and reference distribution in `manifest_spread.py`, on
+calibration in `manifest_calibration.py`, on quality gates in `manifest_gates.py`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from itertools import chain
 
 from service.domain.analytes import catalogue
 from service.domain.fields import ANTICOAGULANTS
-from service.domain.units import parse_unit
+from service.domain.units import counts_cycles, parse_unit
 from service.errors import Problem
 from service.registry.manifest_base import NOT_AVAILABLE, Interval
 from service.registry.manifest_calibration import check_calibration
 from service.registry.manifest_estimator import Fitted
 from service.registry.manifest_gates import check_gates
+from service.registry.manifest_normalisation import check_normalisation
 from service.registry.manifest_panel import AnalyteSpec
 from service.registry.manifest_schema import Manifest
+from service.registry.manifest_spread import check_spread
 from service.registry.manifest_terms import check_category, check_terms
 from service.registry.semver import find_version, is_name
 
@@ -40,7 +43,9 @@ def check(manifest: Manifest) -> tuple[Problem, ...]:
         _codes_unique(manifest),
         _dates(manifest),
         _intervals(manifest),
+        check_normalisation(manifest),
         check_terms(manifest),
+        check_spread(manifest),
         check_calibration(manifest),
         check_category(manifest),
     )
@@ -120,9 +125,10 @@ def _analyte(pointer: str, spec: AnalyteSpec) -> Iterator[Problem]:
 
 
 def _limits(pointer: str, spec: AnalyteSpec) -> Iterator[Problem]:
-    limits = spec.limits
-    if list(limits.values()) != sorted(limits.values()):
-        yield Problem(pointer, "limits", "LoB, LoD, LoQ and upper limit do not ascend.", "Correct the limits.")
+    limits, falls = spec.limits, counts_cycles(spec.unit)
+    if list(limits.values()) != sorted(limits.values(), reverse=falls):
+        way = "descend, as limits in cycles do" if falls else "ascend"
+        yield Problem(pointer, "limits", f"LoB, LoD, LoQ and upper limit do not {way}.", "Correct the limits.")
     for name, value in limits.items():
         if not spec.range.low <= value <= spec.range.high:
             yield Problem(f"{pointer}/{name}", "limits", "The limit is outside the plausible range.", "Correct it.")

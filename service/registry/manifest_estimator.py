@@ -1,4 +1,10 @@
-"""Manifest groups that say how the number is made: normalisation, estimator, calibration, output."""
+"""Manifest groups that say how the number is made: normalisation, estimator, calibration, output.
+
+Normalisation is a list of steps that are taken in order; each reads what those before it left and changes the column it
+names as `analytes`, `analyte` or `numerator`, in its place. A column that others are only subtracted or divided by (a
+reference gene, a library total) is an input like any other but needs no term: it may be left out of `terms`, and its
+contribution is then 0, shown with the value that was used.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,10 @@ from service.registry.manifest_base import Code, Day, Group, Interval, Maybe, No
 
 
 class DeltaCq(Group):
-    """Cq of each analyte minus the mean Cq of the reference analytes."""
+    """Cq of each analyte minus the mean Cq of the reference analytes, all in one unit.
+
+    An analyte may be among its own references, as in a difference from the mean of the whole panel.
+    """
 
     step: Literal["delta_cq"]
     analytes: Annotated[tuple[Text, ...], Field(min_length=1)]
@@ -21,9 +30,24 @@ class DeltaCq(Group):
         """The analytes the step reads."""
         return self.analytes + self.references
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The columns that are set against others."""
+        return self.analytes
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The columns they are set against."""
+        return self.references
+
 
 class Ratio(Group):
-    """One analyte divided by another."""
+    """One analyte divided by another, or by a covariate: by a library total, which has no accession.
+
+    The units may differ, and the quotient is in none. A count goes through as its share of the total, followed by log2
+    with an offset that is a share too (1e-6 for one in a million), or by `scale` with centre 0 and spread 1e-6 for
+    counts per million.
+    """
 
     step: Literal["ratio"]
     numerator: Text
@@ -31,8 +55,18 @@ class Ratio(Group):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The analytes the step reads."""
+        """The columns the step reads."""
         return (self.numerator, self.denominator)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The column that is set against another."""
+        return (self.numerator,)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The column it is set against."""
+        return (self.denominator,)
 
 
 class Log2(Group):
@@ -76,15 +110,28 @@ class MinMax(Group):
         return (self.analyte,)
 
 
+JointStep = DeltaCq | Ratio
+"""The steps that set a column against others of the same row."""
+
 Step = Annotated[DeltaCq | Ratio | Log2 | Scale | MinMax, Field(discriminator="step")]
 
 
+Matrix = tuple[tuple[float, ...], ...]
+"""Rows of numbers, all of the same length."""
+
+
 class ReferenceDistribution(Group):
-    """What the applicability check needs; `correlation_factor` is a lower-triangular factor of the correlation."""
+    """What the applicability check needs: the distribution of those the version was fitted on.
+
+    `location` (k,), `spread` (k,) and the lower-triangular `correlation_factor` (k, k), whose product with its
+    transpose is the correlation, are over the columns with a term, in panel order, covariates last, and on the scale of
+    the values after normalisation, just before they are multiplied by their coefficients. A squared Mahalanobis
+    distance above `flag_limit` flags, one above `fail_limit` fails.
+    """
 
     location: tuple[float, ...]
     spread: tuple[Positive, ...]
-    correlation_factor: tuple[tuple[float, ...], ...]
+    correlation_factor: Matrix
     flag_limit: Positive
     fail_limit: Positive
     limits_source: Text
@@ -109,7 +156,7 @@ class Proof(Group):
 
 
 class Lowered(Group):
-    """Coefficients and intercept on the panel's own scale, any calibration by one sigmoid folded in."""
+    """Coefficients and intercept on the scale of the normalised values, any calibration by one sigmoid folded in."""
 
     intercept: float
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
@@ -132,7 +179,11 @@ class Calibration(Group):
 
 
 class Fitted(Group):
-    """A fitted scikit-learn estimator in `file`, and its lowered form where it is linear."""
+    """A fitted scikit-learn estimator in `file`, and its lowered form where it is linear.
+
+    `coefficient_covariance` (k + 1, k + 1) is that of the lowered intercept and coefficients, in this order and on
+    their scale: of the score before the inverse link.
+    """
 
     format: Literal["joblib", "skops"]
     file: Text
@@ -142,11 +193,14 @@ class Fitted(Group):
     positive_class: Text
     lowered: Lowered | None
     calibration: Calibration
-    coefficient_covariance: Maybe[tuple[tuple[float, ...], ...]]
+    coefficient_covariance: Maybe[Matrix]
 
 
 class Equation(Group):
-    """A published equation: as printed, and in the canonical form baseline + sum of terms. No file, no pickle."""
+    """A published equation: as printed, and in the canonical form baseline + sum of terms. No file, no pickle.
+
+    `coefficient_covariance` as for a fitted estimator; its first row and column are 0 where there is no intercept.
+    """
 
     format: Literal["equation"]
     intercept: float | None
@@ -155,7 +209,7 @@ class Equation(Group):
     canonical: Text
     sign_convention: Text
     calibration: Calibration
-    coefficient_covariance: Maybe[tuple[tuple[float, ...], ...]]
+    coefficient_covariance: Maybe[Matrix]
 
 
 Estimator = Annotated[Fitted | Equation, Field(discriminator="format")]

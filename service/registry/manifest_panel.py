@@ -64,7 +64,11 @@ class Range(Group):
 
 
 class AnalyteSpec(Group):
-    """One analyte of the panel; every limit is in `unit`. LoB, LoD and LoQ follow CLSI EP17-A2."""
+    """One analyte of the panel; every limit is in `unit`. LoB, LoD and LoQ follow CLSI EP17-A2.
+
+    They are limits of the amount. A Cq falls as the amount rises, so in cycles LoQ is the highest Cq that counts, LoD
+    and LoB lie at or above it, and the upper limit below.
+    """
 
     analyte: Text
     name: Text
@@ -86,7 +90,7 @@ class AnalyteSpec(Group):
 
     @property
     def limits(self) -> dict[str, float]:
-        """The limits that are given, by field name, in the order in which they must ascend."""
+        """The limits that are given, by field name, in the order in which they must ascend (descend in cycles)."""
         given = {"lob": self.lob, "lod": self.lod, "loq": self.loq, "upper_limit": self.upper_limit}
         return {name: value for name, value in given.items() if value is not None}
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from service.domain.panel import (
     Action,
+    Applicability,
     GateLimits,
     IntendedUse,
     Panel,
@@ -18,8 +19,18 @@ from service.domain.panel import (
     Rule,
 )
 from service.domain.score import Category
+from service.registry.distance import Distance
 from service.registry.manifest_base import Group, Maybe, Positive, Sha256, Text, Version
-from service.registry.manifest_estimator import Estimator, Output, Parent, ReferenceDistribution, Step
+from service.registry.manifest_estimator import (
+    Equation,
+    Estimator,
+    JointStep,
+    Lowered,
+    Output,
+    Parent,
+    ReferenceDistribution,
+    Step,
+)
 from service.registry.manifest_evidence import (
     CardTexts,
     Condition,
@@ -32,6 +43,7 @@ from service.registry.manifest_evidence import (
     Training,
 )
 from service.registry.manifest_panel import AnalyteSpec, CovariateSpec, GateCode, GateSpec, IntendedUseSpec, RuleSpec
+from service.registry.transforms import ColumnTransforms, column_transforms
 
 
 class Golden(Group):
@@ -78,6 +90,35 @@ class Manifest(Group):
         """Column codes of every matrix: accessions in panel order, then covariate names."""
         return tuple(a.analyte for a in self.analytes) + tuple(c.name for c in self.covariates)
 
+    @property
+    def linear(self) -> Equation | Lowered | None:
+        """Where the version's coefficients stand; None for an estimator that is not lowered."""
+        return self.estimator if isinstance(self.estimator, Equation) else self.estimator.lowered
+
+    @property
+    def needing_terms(self) -> tuple[str, ...]:
+        """The columns that must have a term: all but those that only serve to set others against them."""
+        joint = [step for step in self.normalisation if isinstance(step, JointStep)]
+        serving = {code for step in joint for code in step.others} - {code for step in joint for code in step.changed}
+        return tuple(code for code in self.codes if code not in serving)
+
+    @property
+    def with_terms(self) -> tuple[str, ...]:
+        """The columns that have a term, and the only ones that the estimator, the covariance and the reference
+        distribution know."""
+        linear = self.linear
+        return self.needing_terms if linear is None else tuple(term.input for term in linear.terms)
+
+    @property
+    def places_with_terms(self) -> tuple[int, ...]:
+        """Their places in `codes`."""
+        codes = self.codes
+        return tuple(codes.index(code) for code in self.with_terms)
+
+    def transforms(self) -> ColumnTransforms:
+        """The normalisation of a row over `codes`."""
+        return column_transforms(self.codes, self.normalisation)
+
     def panel(self) -> Panel:
         """All the domain needs of this version."""
         use = self.intended_use
@@ -96,7 +137,20 @@ class Manifest(Group):
                 age_min_years=use.population.age_min_years,
                 age_max_years=use.population.age_max_years,
             ),
+            applicability=self._applicability(),
         )
+
+    def distance(self) -> Distance | None:
+        """What tells how far a sample is from those the version was fitted on; None without a reference."""
+        reference = self.reference_distribution
+        return None if isinstance(reference, str) else Distance(reference, self.transforms(), self.places_with_terms)
+
+    def _applicability(self) -> Applicability | None:
+        reference, distance = self.reference_distribution, self.distance()
+        if isinstance(reference, str) or distance is None:
+            return None
+        limits = GateLimits(True, reference.flag_limit, reference.fail_limit, reference.limits_source)
+        return Applicability(distance, limits)
 
     def categories(self) -> tuple[Category, ...]:
         """The answer's categories, in the order they are tried."""

@@ -1,6 +1,7 @@
-"""Cross-checks on how the number is made: terms, covariance, categories and their cut-points.
+"""Cross-checks on how the number is made: terms, categories and their cut-points.
 
-Those on calibration are in `manifest_calibration.py`.
+Those on normalisation are in `manifest_normalisation.py`, on covariance and reference distribution in
+`manifest_spread.py`, on calibration in `manifest_calibration.py`.
 """
 
 from __future__ import annotations
@@ -11,26 +12,17 @@ from collections.abc import Iterable, Iterator
 from service.domain.score import Category, find_category
 from service.errors import Problem
 from service.registry.calibration import STEPS
-from service.registry.manifest_estimator import Equation, Fitted, Log2, MinMax, Step, Term, Zone
+from service.registry.manifest_estimator import Equation, Fitted, Term, Zone
 from service.registry.manifest_schema import Manifest
 
 
 def check_terms(manifest: Manifest) -> Iterator[Problem]:
-    """Problems of the estimator: order of the terms, shape of the covariance, classes, steps."""
+    """Problems of the estimator: which columns have a term and in what order, classes."""
     estimator = manifest.estimator
-    width = len(manifest.codes)
     if isinstance(estimator, Equation):
         yield from _order("/estimator/terms", estimator.terms, manifest)
     else:
         yield from _fitted(estimator, manifest)
-    covariance = estimator.coefficient_covariance
-    if not isinstance(covariance, str) and not _square(covariance, width + 1):
-        yield Problem(
-            "/estimator/coefficient_covariance", "shape", "Not square over intercept and terms.", "Correct the matrix."
-        )
-    yield from _reference(manifest, width)
-    for index, step in enumerate(manifest.normalisation):
-        yield from _step(f"/normalisation/{index}", step, manifest)
 
 
 def _fitted(estimator: Fitted, manifest: Manifest) -> Iterator[Problem]:
@@ -46,36 +38,9 @@ def _fitted(estimator: Fitted, manifest: Manifest) -> Iterator[Problem]:
 
 
 def _order(pointer: str, terms: tuple[Term, ...], manifest: Manifest) -> Iterator[Problem]:
-    if tuple(term.input for term in terms) != manifest.codes:
+    named, needed = {term.input for term in terms}, set(manifest.needing_terms)
+    if tuple(term.input for term in terms) != tuple(c for c in manifest.codes if c in named | needed):
         yield Problem(pointer, "order", "The terms are not the panel and covariates in their order.", "Reorder them.")
-
-
-def _square(matrix: tuple[tuple[float, ...], ...], width: int) -> bool:
-    return len(matrix) == width and all(len(row) == width for row in matrix)
-
-
-def _reference(manifest: Manifest, width: int) -> Iterator[Problem]:
-    reference = manifest.reference_distribution
-    if isinstance(reference, str):
-        return
-    sized = len(reference.location) == width and len(reference.spread) == width
-    if not sized or not _square(reference.correlation_factor, width):
-        yield Problem("/reference_distribution", "shape", "Its sizes are not the panel's.", "One entry per column.")
-    if reference.flag_limit > reference.fail_limit:
-        yield Problem("/reference_distribution", "limits", "It fails before it flags.", "Swap the limits.")
-
-
-def _step(pointer: str, step: Step, manifest: Manifest) -> Iterator[Problem]:
-    if not set(step.inputs) <= {a.analyte for a in manifest.analytes}:
-        yield Problem(pointer, "analyte", "The step names an analyte outside the panel.", "Use the panel's accessions.")
-    if isinstance(step, MinMax) and not step.minimum < step.maximum:
-        yield Problem(pointer, "range", "The bounds are empty or reversed.", "Minimum must be below maximum.")
-    if isinstance(step, Log2):
-        lows = [a.range.low for a in manifest.analytes if a.analyte in step.analytes]
-        if any(low + step.offset <= 0 for low in lows):
-            yield Problem(
-                pointer, "range", "Log2 is not defined over the whole range.", "Raise the range or the offset."
-            )
 
 
 def check_category(manifest: Manifest) -> Iterator[Problem]:

@@ -12,13 +12,14 @@ import numpy as np
 
 from service.errors import EstimatorFailed
 from service.registry.active import ModelVersion
-from service.registry.artifact import MANIFEST, Artifact, Expected, examine
-from service.registry.build import linear_part, linear_scorer
-from service.registry.golden import example_values, parse_golden, verify_golden
+from service.registry.archive import MANIFEST
+from service.registry.artifact import Artifact, Expected, Verified, examine
+from service.registry.build import find_linear_scorer
+from service.registry.golden import parse_golden, verify_golden
+from service.registry.loading import in_state
 from service.registry.manifest import Manifest
 from service.registry.scorer import NOT_FINITE, ScoredRow, ScoredRows, Scorer, checked_matrix
-from service.registry.supported import verify_supported
-from service.registry.transforms import Floats, column_transforms, transform_matrix
+from service.registry.transforms import Floats, transform_matrix
 from service.registry.worker import OpenedEstimator
 
 
@@ -29,7 +30,7 @@ class OpenedScorer:
 
     def __init__(self, manifest: Manifest, files: Mapping[str, bytes], *, signed: bool) -> None:
         self._width = len(manifest.codes)
-        self._transforms = column_transforms(manifest.codes, manifest.normalisation)
+        self._transforms = manifest.transforms()
         self._estimator = OpenedEstimator(files, signed=signed)
 
     def score(self, matrix: Floats) -> ScoredRows:
@@ -60,24 +61,13 @@ def open_version(expected: Expected, files: Mapping[str, bytes], trusted: Sequen
     vectors = parse_golden(artifact.files["golden.json"], manifest)
     scorer = _scorer(artifact)
     verify_golden(manifest, vectors, scorer)
-    return ModelVersion(
-        name=artifact.name,
-        version=artifact.version,
-        digest=artifact.digest,
-        state="approved",
-        manifest=manifest,
-        document=artifact.document,
-        panel=manifest.panel(),
-        scorer=scorer,
-        example=example_values(vectors),
-    )
+    return in_state(Verified(artifact, scorer, vectors), "approved")
 
 
 def _scorer(artifact: Artifact) -> Scorer:
     manifest = artifact.manifest
-    verify_supported(manifest)
-    linear = linear_part(manifest)
+    linear = find_linear_scorer(manifest)
     if linear is not None:
-        return linear_scorer(manifest, linear)
+        return linear
     files = {MANIFEST: artifact.raw_manifest, **artifact.files}
     return OpenedScorer(manifest, files, signed=artifact.publisher is not None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 from service.domain.fields import MODEL_NAME
 
@@ -34,20 +34,21 @@ class SemVer:
     pre: tuple[str, ...]
     text: str
 
-    def _key(self) -> tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]:
+    def precedence(self) -> tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]:
+        """What versions are ordered by."""
         # Rule 11: numeric identifiers compare as numbers and stand before words; a release stands after all of its
         # pre-releases; a shorter list of identifiers stands before a longer one that begins with it.
         identifiers = tuple((not i.isdigit(), int(i) if i.isdigit() else 0, i) for i in self.pre)
         return (self.major, self.minor, self.patch, not self.pre, identifiers)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SemVer) and self._key() == other._key()
+        return isinstance(other, SemVer) and self.precedence() == other.precedence()
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash(self.precedence())
 
     def __lt__(self, other: SemVer) -> bool:
-        return self._key() < other._key()
+        return self.precedence() < other.precedence()
 
 
 def find_version(text: str) -> SemVer | None:
@@ -59,10 +60,11 @@ def find_version(text: str) -> SemVer | None:
     return SemVer(int(match[1]), int(match[2]), int(match[3]), pre, text)
 
 
-def version_order(text: str) -> tuple[bool, SemVer | str, str]:
+@lru_cache(maxsize=4096)
+def version_order(text: str) -> tuple[bool, tuple[object, ...], str]:
     """A key that sorts versions oldest first; what is no version comes first, as text."""
     parsed = find_version(text)
-    return (parsed is not None, parsed if parsed is not None else text, text)
+    return (parsed is not None, () if parsed is None else parsed.precedence(), text)
 
 
 def is_name(text: str) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service.audit.note import Signer
-from service.registry.archive import read_folder
-from service.registry.artifact import MANIFEST, SIGNATURE, Artifact, examine, require_place, sha256
+from service.registry.archive import MANIFEST, SIGNATURE, read_folder
+from service.registry.artifact import Artifact, examine, require_place, sha256
 from service.registry.manifest import parse_manifest
 from service.registry.signature import read_signer, sign
 

@@ -23,7 +23,7 @@ from service.registry.golden import golden_matrix, parse_golden
 from service.registry.lower import LoweredModel, prove
 from service.registry.manifest import Manifest, parse_manifest
 from service.registry.manifest_estimator import Fitted
-from service.registry.transforms import Floats, column_transforms, transform_matrix
+from service.registry.transforms import Floats, transform_matrix
 
 MANIFEST = "manifest.json"
 
@@ -67,7 +67,7 @@ class OpenedEstimator:
         _verify_shape(self._estimator, self._manifest)
 
     def predict(self, rows: Floats) -> Floats:
-        """The probability of the positive class, (n,)."""
+        """The probability of the positive class (n,) for normalised rows (n, k)."""
         import joblib  # noqa: PLC0415
 
         with joblib.parallel_config(backend="sequential"), warnings.catch_warnings():
@@ -75,7 +75,7 @@ class OpenedEstimator:
             # takes a third of its time.
             warnings.resetwarnings()
             warnings.simplefilter("ignore")
-            found = np.asarray(self._estimator.predict_proba(rows), dtype=np.float64)
+            found = np.asarray(self._estimator.predict_proba(self._seen(rows)), dtype=np.float64)
         if found.shape != (len(rows), len(self._fitted.classes)):
             raise ValueError("the estimator's answer has another shape")
         return found[:, self._column]
@@ -91,9 +91,14 @@ class OpenedEstimator:
             calibration=calibration_step(self._fitted.calibration),
         )
         inputs = golden_matrix(self._manifest, parse_golden(self._files["golden.json"], self._manifest))
-        used = transform_matrix(inputs, column_transforms(self._manifest.codes, self._manifest.normalisation))
-        proof = prove(self._estimator, model, used)
+        used = transform_matrix(inputs, self._manifest.transforms())
+        proof = prove(self._estimator, model, self._seen(used))
         return {"rows": proof.rows, "max_abs_difference": proof.max_abs_difference, "versions": proof.versions}
+
+    def _seen(self, rows: Floats) -> Floats:
+        """What the estimator sees of normalised rows: nothing of columns that only serve to normalise others."""
+        places = self._manifest.places_with_terms
+        return rows if len(places) == rows.shape[1] else np.ascontiguousarray(rows[:, places])
 
 
 def _split(sizes: Mapping[str, int], payload: bytearray) -> dict[str, bytes]:
@@ -123,8 +128,9 @@ def _verify_shape(estimator: Any, manifest: Manifest) -> None:
         raise ArtifactRejected("The estimator has no predict_proba.", "Use a classifier that gives probabilities.")
     if classes is None or len(classes) != len(_fitted(manifest).classes):
         raise ArtifactRejected("The estimator does not tell two classes apart.", "Use a binary classifier.")
-    if width is not None and width != len(manifest.codes):
-        raise ArtifactRejected("The estimator takes another number of inputs than the panel has.", "Correct the panel.")
+    if width is not None and width != len(manifest.with_terms):
+        message = "The estimator takes another number of inputs than the panel has columns with a term."
+        raise ArtifactRejected(message, "Correct the panel.")
 
 
 if __name__ == "__main__":

@@ -22,11 +22,13 @@ from service.errors import LogDamaged, LogNotOpen
 
 from .bulk import insert_many
 from .engine import Database, WriteConnection
+from .limits import SILENT_SECONDS
 from .log_rows import HEAD_COLUMNS, StoredHashes, find_newest, find_open, fits, head_of, time_of
 from .tables import OPEN, audit_anchor, audit_entry, audit_log, audit_tile
 
 LOCK_HEAD = f"SELECT {', '.join(column.name for column in HEAD_COLUMNS)} FROM audit_log WHERE state = 'open'"  # noqa: S608
 LAST_SEQ = "SELECT max(seq) FROM audit_entry WHERE log_id = (SELECT log_id FROM audit_log WHERE state = 'open')"
+END_SILENCE = "SET LOCAL idle_in_transaction_session_timeout = '{}s'"
 MOVE_HEAD = "UPDATE audit_log SET size = ?, last_recorded_at = ?, vkey = ?, root = ?, note = ? WHERE log_id = ?"
 
 
@@ -64,10 +66,17 @@ class SqlTransaction:
 
     def _lock(self) -> tuple[Sequence[Any] | None, int | None]:
         """The row of the open log, locked, and the last `seq` of its entries."""
-        # Both are sent before either is awaited; the second is run when the first has its lock, and sees what is there.
+        # All are sent before any is awaited; the last is run when the one before has its lock, and sees what is there.
+        if not self.connection.embedded:
+            self.connection.run(END_SILENCE.format(SILENT_SECONDS))
         locked = self.connection.run(LOCK_HEAD if self.connection.embedded else f"{LOCK_HEAD} FOR UPDATE")
         last = self.connection.run(LAST_SEQ)
         return locked.fetchone(), last.fetchone()[0]
+
+    def take_time(self) -> None:
+        """Hold the head for as long as it takes, although nothing is asked of the database meanwhile."""
+        if not self.connection.embedded:
+            self.connection.run(END_SILENCE.format(0))
 
     def lock_newest(self) -> NewestLog | None:
         """The open log, else the newest, as far as its head can be read; its row is locked as by `lock_head`."""
@@ -173,6 +182,7 @@ class SqlLogStorage:
     def _signed(self, transaction: SqlTransaction, writer: LogWriter) -> Head:
         head = transaction.lock_head()
         if head.root is None:
+            transaction.take_time()
             extension = writer.extend(transaction, head, (), ())
             writer.keep(extension)
             return extension.head

@@ -179,7 +179,7 @@ def was_promoted(connection: ReadConnection, name: str) -> bool:
 
 def store_bytes(database: Database, content: bytes) -> str:
     """Keep the bytes of a file, unless they are kept already; their digest, `sha256:` and 64 hex digits."""
-    digest = "sha256:" + sha256(content).hexdigest()
+    digest = _digest(content)
     with database.read() as connection:
         if read_bytes(connection, digest) is not None:
             return digest
@@ -196,4 +196,8 @@ def read_bytes(connection: ReadConnection, digest: str) -> bytes | None:
     """The bytes of a file by their digest; None where they are not kept, or are not those any more."""
     statement = select(artifact_part.c.content).where(artifact_part.c.digest == digest).order_by(artifact_part.c.part)
     content = b"".join(connection.select(statement).scalars())
-    return content if "sha256:" + sha256(content).hexdigest() == digest else None
+    return content if _digest(content) == digest else None
+
+
+def _digest(content: bytes) -> str:
+    return "sha256:" + sha256(content).hexdigest()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import ArtifactRejected
-from service.registry.artifact import MANIFEST, SIGNATURE, Verified, sha256, verify_artifact
+from service.registry.archive import MANIFEST, SIGNATURE
+from service.registry.artifact import Verified, sha256, verify_artifact
 from service.registry.manifest_base import NOT_AVAILABLE
 from service.registry.signing import examine_unsigned
 

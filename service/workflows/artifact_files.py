@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from service.errors import ArtifactRejected
 from service.registry.active import ModelVersion
-from service.registry.artifact import MANIFEST, SIGNATURE
+from service.registry.archive import MANIFEST, SIGNATURE
 from service.registry.manifest import Manifest, parse_manifest
 from service.store.engine import Database, ReadConnection
 from service.store.models import VersionRow, find_version, read_bytes, store_bytes

@@ -12,6 +12,7 @@ from service.audit.entry import timestamp
 from service.domain.signature import Signature
 from service.errors import ArtifactRejected, ModelNotFound
 from service.registry.active import ActiveModels, ModelVersion
+from service.registry.archive import MANIFEST
 from service.registry.manifest import Manifest
 from service.registry.manifest_decode import decode_object
 from service.store.engine import Database
@@ -43,7 +44,7 @@ def describe(models: ActiveModels, name: str, version: str, database: Database |
     if manifest is None and database is not None and happened:
         try:
             manifest, raw = read_manifest(database, found.digest)
-            document = decode_object(raw, what="manifest.json")
+            document = decode_object(raw, what=MANIFEST)
         except ArtifactRejected as error:
             reason = error.message
     publishers = [one.said.get("publisher") for one in happened if one.said["kind"] == "model.registered"]

@@ -13,7 +13,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from service.audit.entry import Entry, canonical_json, commitment, timestamp
 from service.audit.log import Place
@@ -80,14 +80,24 @@ async def recent_caller(services: Services, presented: str | None) -> Caller:
     key = presented or ""
     caller = services.keys.find(key)
     if caller is None:
-        asked_at = services.keys.clock()
-        try:
-            caller = await in_thread(authenticate, services, key)
-        except Unauthenticated:
-            services.keys.drop(key)
-            raise
-        services.keys.remember(key, caller, asked_at)
+        caller = await services.looks.find(key, partial(_look_up, services, key))
     return caller
+
+
+async def _look_up(services: Services, key: str) -> Caller:
+    asked_at = services.keys.clock()
+    try:
+        caller = await in_thread(authenticate, services, key)
+    except Unauthenticated:
+        services.keys.drop(key)
+        raise
+    services.keys.remember(key, caller, asked_at)
+    return caller
+
+
+async def renew_together(services: Services, caller: Caller, generation: int) -> Caller:
+    """As `renew`, once for all who ask at the same time; `generation` is the newest one that was seen before."""
+    return await services.looks.find((caller.key_id, generation), partial(in_thread, renew, services, caller))
 
 
 def create_key(

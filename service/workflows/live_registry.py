@@ -97,6 +97,7 @@ class LiveRegistry:
     async def catch_up(self) -> None:
         """Look again; returns when a look that began after this call is done, whoever made it."""
         needed = self._begun + 1
+        await asyncio.sleep(0)  # requests that are told of a change together share one look
         async with self._turn:
             if self._done >= needed:
                 return
@@ -149,7 +150,7 @@ class LiveRegistry:
         """Let go of everything that is loaded."""
         while self._loaded:
             _, version = self._loaded.popitem()
-            release(version)
+            release(version.scorer)
 
     def _find(self) -> Registered:
         with self._database.read() as connection:
@@ -181,7 +182,7 @@ class LiveRegistry:
         if earlier is None or earlier.scorer is None:
             self._loaded[version.digest] = version
         else:  # somebody else loaded it meanwhile, and requests use it already
-            asyncio.get_running_loop().run_in_executor(None, release, version)
+            asyncio.get_running_loop().run_in_executor(None, release, version.scorer)
 
     def _load_or_raise(self, row: VersionRow) -> ModelVersion:
         return self._load(row, read_files(self._database, row))
@@ -214,4 +215,4 @@ class LiveRegistry:
         for digest in ended & self._loaded.keys():
             # Requests that have begun may still be scoring with it; what they make is not stored any more.
             loop, version = asyncio.get_running_loop(), self._loaded.pop(digest)
-            loop.call_later(PATIENCE_SECONDS, loop.run_in_executor, None, release, version)
+            loop.call_later(PATIENCE_SECONDS, loop.run_in_executor, None, release, version.scorer)

@@ -14,7 +14,7 @@ from typing import Any
 
 from service.audit.entry import Entry, commitment, timestamp
 from service.errors import ModelNotFound, RecordDamaged
-from service.registry.semver import version_order
+from service.registry.semver import is_name, version_order
 from service.store.engine import Database
 from service.store.models import RecordedTransition, list_transitions
 
@@ -42,8 +42,10 @@ class History:
 
 def find_history(database: Database, name: str, as_of: datetime | None = None) -> History:
     """The history of a model up to and with `as_of`. Raises ModelNotFound, RecordDamaged."""
-    with database.read() as connection:
-        recorded = list_transitions(connection, name)
+    recorded: tuple[RecordedTransition, ...] = ()
+    if is_name(name):  # what is none may hold what PostgreSQL does not take as a text
+        with database.read() as connection:
+            recorded = list_transitions(connection, name)
     if not recorded:
         raise ModelNotFound("No such model.", "List the models with GET /v1/models.")
     all_of_it = [_happened(one) for one in recorded]

@@ -6,8 +6,8 @@ The rules:
    SP 800-63B, 5.1.1.2; Unicode Standard Annex 15, section 12.1). Controls and lone surrogates are refused, and what
    Unicode has not assigned, because a later release could normalise it otherwise.
 2. It has at least 12 characters, counted as code points after normalisation, and at most 1024 bytes. It is a second
-   component beside an API key (21 CFR 11.200(a)(1)), for which NIST asks for eight. No kinds of characters are asked
-   for: NIST advises against it.
+   component beside an API key or a person's id (21 CFR 11.200(a)(1)), for which NIST asks for eight. No kinds of
+   characters are asked for: NIST advises against it.
 3. It is not the name of the person, however it is written.
 4. What is kept is scrypt (RFC 7914) over a salt of 32 random bytes, with one of the sets of parameters that OWASP's
    Password Storage Cheat Sheet calls equal: N = 2**15, r = 8, p = 3. One hash takes 32 MiB and about a quarter of a

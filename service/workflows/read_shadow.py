@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from service.errors import ModelNotFound
+from service.registry.semver import is_name
 from service.store.engine import Database
 from service.store.shadows import ShadowGroup, find_standing, list_groups
 
@@ -16,15 +17,21 @@ STATUSES = ("final", "indeterminate", "not_reportable", "refused", "failed")
 def read_shadow(database: Database, name: str) -> dict[str, Any]:
     """The model's shadow of now (None where it has none), and a comparison for each pair of versions that was ever
     compared, the oldest first. Raises ModelNotFound where no such model is registered."""
+    if not is_name(name):  # it may hold what PostgreSQL does not take as a text
+        raise _unknown()
     with database.read() as connection:
         standing = find_standing(connection, name)
         groups = list_groups(connection, name) if standing.known else ()
     if not standing.known:
-        raise ModelNotFound("No model has this name.", "List the models with GET /v1/models.")
+        raise _unknown()
     ordered = sorted(groups, key=_pair)
     items = [_compared(*pair, list(shared)) for pair, shared in groupby(ordered, key=_pair)]
     items.sort(key=lambda item: (item["first"], item["production"], item["shadow"]))
     return {"name": name, "shadow": standing.shadow, "items": items, "next_cursor": None}
+
+
+def _unknown() -> ModelNotFound:
+    return ModelNotFound("No model has this name.", "List the models with GET /v1/models.")
 
 
 def _pair(group: ShadowGroup) -> tuple[str, str]:

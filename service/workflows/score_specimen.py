@@ -18,12 +18,13 @@ from service.audit.log import Place
 from service.domain.answer import ModelIdentity, encode_answer, stored_answer
 from service.domain.panel import Panel
 from service.domain.quality import Quality, Verdict, assess
-from service.domain.score import Score, find_category
+from service.domain.score import Interval, Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
 from service.errors import InputRejected, NoActiveModel, RegistryChanged, VersionLoading
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.interval import LEVEL
 from service.registry.scorer import ScoredRow
 from service.store import idempotency as idempotency_store
 from service.store import scores
@@ -35,7 +36,7 @@ from service.store.scores import ScoreRow, StoredScore
 from service.workflows.amend_score import find_prior, pointing_at_replaces, require_not_retracted
 from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stored_under
 from service.workflows.key_cache import Caller
-from service.workflows.keys import renew
+from service.workflows.keys import renew_together
 from service.workflows.patience import in_thread
 from service.workflows.services import Services, new_uuid7
 
@@ -176,6 +177,7 @@ def _score(version: ModelVersion, row: ScoredRow) -> Score:
         used=row.used,
         terms=row.terms,
         category=find_category(row.value, manifest.categories()),
+        interval=None if row.interval is None else Interval(LEVEL, *row.interval),
         raw=row.raw,
         calibration=None if row.raw is None else manifest.estimator.calibration.method,
     )
@@ -194,9 +196,10 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
             return await _store_once(services, caller, body, ticket)
         except RegistryChanged:
             # The key or the model moved between looking it up and recording the score: both are looked up afresh.
-            services.keys.forget()
             await services.registry.catch_up()
-            caller = await in_thread(renew, services, caller)
+            generation = services.registry.current.generation
+            services.keys.saw(generation)
+            caller = await renew_together(services, caller, generation)
         except VersionLoading:
             if not await services.registry.settled():
                 raise

@@ -20,10 +20,11 @@ from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
 from service.workflows.attempts import Attempts
 from service.workflows.inbox import LoopInbox
-from service.workflows.key_cache import KeyCache
+from service.workflows.key_cache import Caller, KeyCache
 from service.workflows.live_registry import LiveRegistry
 from service.workflows.random_bytes import random_block
 from service.workflows.shadowing import NoShadows, Shadowing
+from service.workflows.shared_looks import SharedLooks
 
 R = TypeVar("R")
 
@@ -57,6 +58,7 @@ class Services:
     new_salt: Callable[[], bytes] = random_block
     in_flight: set[bytes] = field(default_factory=set)
     keys: KeyCache = field(default_factory=KeyCache)
+    looks: SharedLooks[Caller] = field(default_factory=SharedLooks)
     attempts: Attempts = field(default_factory=Attempts)
     inbox: LoopInbox = field(default_factory=LoopInbox)
     shadows: Shadowing = field(default_factory=NoShadows)

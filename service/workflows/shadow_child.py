@@ -15,6 +15,9 @@ from service.registry.child import START_SECONDS, Child
 
 WORKER = "service.workflows.shadow_worker"
 
+NICENESS = 10
+"""Behind the server and its database, whenever they want the processor."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShadowLimits:
@@ -72,7 +75,9 @@ class ShadowChild:
         self, version: ModelVersion, files: Mapping[str, bytes], trusted: Sequence[str], limits: ShadowLimits
     ) -> None:
         self._limits = limits
-        self._child = Child(WORKER, memory_bytes=limits.memory_bytes, start_seconds=limits.load_seconds)
+        self._child = Child(
+            WORKER, memory_bytes=limits.memory_bytes, niceness=NICENESS, start_seconds=limits.load_seconds
+        )
         header = {
             "do": "load",
             "name": version.name,

@@ -8,7 +8,6 @@ number. Whatever else goes wrong with one input is told of that input; what ends
 from __future__ import annotations
 
 import math
-import os
 import time
 from array import array
 from collections.abc import Iterable, Iterator
@@ -22,9 +21,6 @@ from service.registry.child_loop import answer_calls
 from service.registry.frames import Header, Payload
 from service.registry.opened import open_version
 from service.workflows.score_specimen import Scored, score_body
-
-NICENESS = 10
-"""Behind the server and its database, whenever they want the processor."""
 
 _FAULTS = (
     ServiceError, ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
@@ -92,5 +88,4 @@ def _parts(payload: bytearray, sizes: Iterable[int]) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    os.nice(NICENESS)
     answer_calls(ShadowWorker().handle)

@@ -1,9 +1,9 @@
 """A person signs: the passphrase is asked for again, and what is wrong is recorded at once.
 
 Rules:
-1. A signature has two components, a key that belongs to the person and the person's passphrase (21 CFR 11.200(a)(1));
-   every signature asks for the passphrase, also the second one of a session. Who may sign what, and what is signed
-   for, belongs to the record that is signed (21 CFR 11.50, 11.70).
+1. A signature has two components (21 CFR 11.200(a)(1)): the person's passphrase, and a key that belongs to the person
+   or, on the command line, the person's id. Every signature asks for the passphrase, not only the first of several. Who
+   may sign what, and what is signed for, belongs to the record that is signed (21 CFR 11.50, 11.70).
 2. A wrong passphrase, an unknown person and a revoked one are answered alike, and after the same time.
 3. Each wrong passphrase is an entry of the audit log before it is answered, and a warning in the service's log, because
    attempts have to be detected and reported at once (21 CFR 11.300(d)). `attempts` bounds how many there can be.
@@ -44,7 +44,7 @@ def require_signature(
             return found
         last = services.attempts.failed(person_id)
     _record(services, None if row is None else row.person_id, actor, last=last)
-    raise SignatureRefused("The signature was refused.", "Check the passphrase, and whose key it is.")
+    raise SignatureRefused("The signature was refused.", "Check the passphrase, and whose key or id it goes with.")
 
 
 def _record(services: Services, person_id: str | None, actor: str, *, last: bool) -> None:

@@ -1,8 +1,8 @@
 """Bring a version to a state or an alias, on the signature of a person.
 
 Rules:
-1. The key has to belong to a person, and the person gives the passphrase again for every signature: two components, as
-   21 CFR 11.200(a)(1) asks for.
+1. The person gives the passphrase again for every signature. A request brings a key that has to belong to the person, a
+   command names the person's id: two components either way, as 21 CFR 11.200(a)(1) asks for.
 2. Approval takes a second person: not the one who registered the version (`registry.lifecycle`).
 3. A version is loaded and tested here before it is approved or given an alias. One that fails changes nothing: what was
    in force stays in force.
@@ -21,6 +21,7 @@ from service.domain.model_life import Signing
 from service.domain.signature import Signature
 from service.errors import ModelNotFound, PersonRequired, RegistryChanged, SignatureRefused
 from service.registry.lifecycle import Move, Standing, plan, require_second_person
+from service.registry.semver import find_version, is_name
 from service.store import models as model_store
 from service.store.log_rows import find_generation
 from service.store.models import VersionRow
@@ -126,6 +127,8 @@ def _generation(services: Services) -> int:
 
 
 def _find(services: Services, name: str, version: str) -> tuple[VersionRow, Standing]:
+    if not is_name(name) or find_version(version) is None:  # it may hold what PostgreSQL does not take as a text
+        raise _unknown(known=False)
     with services.database.read() as connection:
         found = find_standing(connection, name, version)
         if found is None:

@@ -91,6 +91,7 @@ def test_the_card_comes_in_the_form_that_is_asked_for(client: httpx.Client, acce
         ("text/html;q=0.2, application/json;q=0.9", "json"),
         ("text/html;level=1", "html"),
         ("text/html;q=x", "markdown"),
+        ("text/html;q=\xb2", "markdown"),
     ],
 )
 def test_accept_is_weighed(accept: str, form: str) -> None:

@@ -308,3 +308,13 @@ def test_of_two_transitions_at_once_one_is_made_and_the_other_is_told(
 def test_both_servers_tell_one_history(pair: list[Registry]) -> None:
     verified = pair[1].server.command("audit", "verify", "--deep")
     assert (verified.returncode, verified.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("odd", ["%00", "a%00b", "%ed%a0%80"], ids=["NUL", "NUL inside", "surrogate"])
+def test_what_is_no_name_is_unknown_on_every_database(
+    registry: Registry, client: httpx.Client, zoe: Person, odd: str
+) -> None:
+    for path in (odd, f"{odd}/history", f"{odd}/shadow", f"{odd}/versions/1.0.0"):
+        assert refusal(client.get(f"/v1/models/{path}")) == (404, "model_not_found")
+    assert refusal(registry.sign(zoe, odd, "1.0.0", "approved")) == (404, "model_not_found")
+    assert refusal(registry.sign(zoe, PGD, odd, "approved")) == (404, "model_not_found")

@@ -10,13 +10,14 @@ import platform
 import sys
 from os import cpu_count
 
-from tests.benchmarks import forest, growth, load, scorer, start_up, verify_speed
+from tests.benchmarks import forest, growth, load, registry, scorer, start_up, verify_speed
 
 BENCHMARKS = {
     "start_up": start_up.main,
     "scorer": scorer.main,
     "load": load.main,
     "forest": forest.main,
+    "registry": registry.main,
     "growth": growth.main,
     "verify_speed": verify_speed.main,
 }

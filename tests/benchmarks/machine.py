@@ -90,7 +90,7 @@ def fdatasync_ms(folder: Path, writes: int = 200) -> float:
     return statistics.median(took) * 1000
 
 
-def describe(folder: Path) -> str:
+def describe(folder: Path, *, pinned: bool = True) -> str:
     """One line on the machine, to stand above the figures."""
     model = next(
         (
@@ -100,7 +100,8 @@ def describe(folder: Path) -> str:
         ),
         platform.machine(),
     )
+    where = f"server on core {SERVER_CORE}, wrk and PostgreSQL on core {LOAD_CORE}" if pinned else "nothing is pinned"
     return (
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {model}, {platform.release()}; fdatasync takes "
-        f"{fdatasync_ms(folder):.2f} ms; server on core {SERVER_CORE}, wrk and PostgreSQL on core {LOAD_CORE}"
+        f"{fdatasync_ms(folder):.2f} ms; {where}"
     )

@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -52,9 +52,10 @@ def main(_arguments: Sequence[str] = ()) -> None:
     print(f"  scikit-learn mapped into the serving process: {'yes' if any(learned) else 'no'}\n")
 
 
-def serve(home: Path) -> tuple[float, float, bool]:
-    """Seconds to the first durable score, resident MiB after it, and whether scikit-learn was loaded."""
-    environment = {"PATH": os.environ["PATH"], "EXOSCORE_HOME": str(home)}
+def serve(home: Path, further: Mapping[str, str] | None = None) -> tuple[float, float, bool]:
+    """Seconds to the first durable score, resident MiB after it, and whether scikit-learn was loaded; `further` are
+    variables of the environment."""
+    environment = {"PATH": os.environ["PATH"], "EXOSCORE_HOME": str(home), **(further or {})}
     started = time.perf_counter()
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "8906"]
     with (home / "log").open("w") as log:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain.answer import ModelIdentity, encode_answer, stored_answer
 from service.domain.quality import Quality, assess
-from service.domain.score import Category, Score
+from service.domain.score import Category, Interval, Score
 from service.domain.submission import Submission
 
 MODEL = ModelIdentity("any-model", "1.0.0", "sha256:" + "0" * 64, "research_use_only")
@@ -91,3 +91,13 @@ def test_a_calibration_step_is_named_beside_the_value_before_it(submission: Subm
     assert (stepped["raw"], stepped["calibration"]) == (-0.25, "isotonic")
     with pytest.raises(ValueError, match="not finite"):
         answer(submission, scored(submission, raw=float("nan"), calibration="isotonic"), quality)
+
+
+def test_an_interval_stands_beside_its_value(submission: Submission) -> None:
+    quality = assess(submission)
+    assert answer(submission, scored(submission), quality)["score"]["interval"] is None
+    document = answer(submission, scored(submission, interval=Interval(0.95, 0.4, 0.6)), quality)
+    assert json.loads(encode_answer(document))["score"]["interval"] == {"level": 0.95, "low": 0.4, "high": 0.6}
+    for broken in (Interval(0.95, float("-inf"), 0.6), Interval(0.95, 0.4, float("nan"))):
+        with pytest.raises(ValueError, match="not finite"):
+            answer(submission, scored(submission, interval=broken), quality)

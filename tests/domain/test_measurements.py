@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import pytest
 
 from service.domain.measurements import named
-from service.domain.panel import Action, Panel, Rule
+from service.domain.panel import Action, Panel, PanelAnalyte, Rule
+from service.domain.panel_schema import panel_schema
 from service.domain.submission import Submission
 from service.errors import InputRejected, Problem
 
@@ -112,7 +114,7 @@ def test_an_analyte_that_is_not_wanted_leaves_one_missing(
         ),
         pytest.param(
             {MIR_451A: _row("hsa-miR-451a", 35, "{Cq}", ">")},
-            [(f"{MIR_451A}/value", "above_upper_limit")],
+            [(f"{MIR_451A}/value", "below_loq")],
             id="censored-at-a-nondetect-code",
         ),
     ],
@@ -237,3 +239,54 @@ def test_missing_analytes_are_named_in_panel_order(edit: Edit, submit: Callable[
 def test_a_long_list_is_cut() -> None:
     assert named(("a", "b")) == "a; b"
     assert named(tuple("abcdefghijklmn")).endswith("k; l and 2 more")
+
+
+def _in_cycles(panel: Panel) -> tuple[PanelAnalyte, ...]:
+    """miR-451a with limits: beyond Cq 32 is below the LoQ, before Cq 15 above the reportable range."""
+    rules = {"below_loq": Rule(Action.SUBSTITUTE, 33.0), "above_upper": Rule(Action.REFUSE)}
+    limits = {"lob": 32.8, "lod": 32.5, "loq": 32.0, "upper_limit": 15.0}
+    return tuple(replace(a, **limits, **rules) if a.unit == "{Cq}" else a for a in panel.analytes)
+
+
+@pytest.mark.parametrize(
+    ("cycles", "comparator", "expected"),
+    [
+        pytest.param(22.1, None, 22.1, id="plain"),
+        pytest.param(32, None, 32.0, id="at-loq"),
+        pytest.param(32.1, None, 33.0, id="beyond-loq-is-below"),
+        pytest.param(32, ">", 33.0, id="censored-at-loq"),
+        pytest.param(32.5, ">=", 33.0, id="censored-beyond-loq"),
+        pytest.param(30, ">", "censored_in_range", id="censored-before-loq"),
+        pytest.param(15, None, 15.0, id="at-upper-limit"),
+        pytest.param(14.9, None, "above_upper_limit", id="before-the-upper-limit-is-above"),
+        pytest.param(15, "<", "above_upper_limit", id="censored-above"),
+        pytest.param(16, "<=", "censored_in_range", id="censored-after-the-upper-limit"),
+        pytest.param(35, None, 33.0, id="nondetect-code"),
+        pytest.param(9.9, None, "implausible_value", id="implausible"),
+    ],
+)
+def test_limits_in_cycles_are_limits_of_the_amount(
+    cycles: float,
+    comparator: str | None,
+    expected: float | str,
+    edit: Edit,
+    panel: Panel,
+    submit: Callable[..., Submission],
+    refusals: Refusals,
+) -> None:
+    document = edit({MIR_451A: _row("hsa-miR-451a", cycles, "{Cq}", comparator)})
+    analytes = _in_cycles(panel)
+    accepts = jsonschema.Draft202012Validator(panel_schema(replace(panel, analytes=analytes))).is_valid
+    if isinstance(expected, str):
+        assert refusals(document, analytes=analytes) == [(f"{MIR_451A}/value", expected)]
+        assert not accepts(document)
+    else:
+        assert submit(document, analytes=analytes).inputs[1].used == expected
+        assert accepts(document)
+
+
+@pytest.mark.parametrize(("unit", "falls"), [("{Cq}", True), ("{ct}", True), ("{Cp}", True), ("{log2}", False)])
+def test_a_cycle_falls_as_the_amount_rises(unit: str, falls: bool, panel: Panel) -> None:
+    analyte = replace(panel.analytes[1], unit=unit, loq=20.0, upper_limit=30.0)
+    assert analyte.falls is falls
+    assert analyte.measuring_range == ((30.0, 20.0) if falls else (20.0, 30.0))

@@ -1,11 +1,11 @@
 """Gates at their limits, on either side of them, and what they come to together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from service.domain.panel import GateLimits
+from service.domain.panel import Applicability, GateLimits
 from service.domain.quality import GATES, Direction, Quality, Verdict, assess
 from service.domain.submission import Submission
 from service.domain.units import parse_unit
@@ -254,3 +254,24 @@ def test_the_gates_of_the_contract() -> None:
         assert gate.code == code
         assert parse_unit(gate.unit).code == gate.unit
     assert [code for code, gate in GATES.items() if gate.direction is Direction.WINDOW] == ["spike_in_window"]
+
+
+@pytest.mark.parametrize(
+    ("observed", "verdict", "limit"),
+    [(4.1, "pass", 9.0), (9.0, "pass", 9.0), (9.1, "flag", 9.0), (22.5, "flag", 9.0), (22.6, "fail", 22.5)],
+)
+def test_how_far_from_those_it_was_fitted_on(
+    observed: float, verdict: str, limit: float, edit: Edit, submit: Callable[..., Submission]
+) -> None:
+    asked: list[Sequence[float]] = []
+
+    def distance(row: Sequence[float]) -> float:
+        asked.append(row)
+        return observed
+
+    known = Applicability(distance, _limits(9.0, 22.5, required=True))
+    submission = submit(edit({}), applicability=known, max_substitutions=0)
+    quality = assess(submission)
+    assert quality.checks == (("applicability", verdict, observed, limit, "the source"),)
+    assert quality.verdict == verdict
+    assert asked == [[item.used for item in submission.inputs]]

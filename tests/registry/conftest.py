@@ -25,7 +25,7 @@ def spoilable(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _documents() -> dict[str, Document]:
-    return {folder.name: json.loads((folder / "1.0.0/manifest.json").read_bytes()) for folder in BUNDLED.glob("*-*")}
+    return {path.parts[-3]: json.loads(path.read_bytes()) for path in BUNDLED.glob("*/1.0.0/manifest.json")}
 
 
 @pytest.fixture

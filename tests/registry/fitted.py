@@ -61,7 +61,7 @@ def widened(document: dict[str, Any], width: int, bound: float = 1e6) -> dict[st
 
 def golden_of(document: dict[str, Any], matrix: np.ndarray, values: np.ndarray) -> bytes:
     """`golden.json` that says `values` for the first rows of `matrix`, which are in the panel's units."""
-    codes = [entry["analyte"] for entry in document["panel"]]
+    codes = [entry["analyte"] for entry in document["panel"]] + [entry["name"] for entry in document["covariates"]]
     draft = parse_manifest(json.dumps(document).encode())
     vectors = []
     for row, value in zip(matrix.tolist(), values.tolist(), strict=True):

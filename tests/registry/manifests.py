@@ -49,7 +49,8 @@ def rich() -> Document:
         {"step": "ratio", "numerator": "A", "denominator": "B"},
     ]
     square = [[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [0.1, 0.2, 1.0]]
-    document["reference_distribution"] = {"location": [0.0, 1.0], "spread": [1.0, 2.0], "correlation_factor": square}
+    document["reference_distribution"] = {"location": [0.0, 1.0] * 3, "spread": [1.0, 2.0] * 3}
+    document["reference_distribution"] |= {"correlation_factor": square}
     document["reference_distribution"] |= {"flag_limit": 3.0, "fail_limit": 4.0, "limits_source": "x"}
     document["estimator"]["coefficient_covariance"] = square
     document["estimator"]["calibration"] = {"method": "isotonic", "parameters": {"x": [0.0, 1.0], "a": 2.0}}

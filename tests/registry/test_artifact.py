@@ -108,6 +108,15 @@ def test_a_failing_self_test_names_the_libraries_that_are_others_here(tb_documen
     assert "scikit-learn" not in message
 
 
+@pytest.mark.parametrize("release", ["1.0\x1b[2J", "1.0 of John Doe", "1" * 33])
+def test_a_failing_self_test_repeats_no_text_of_the_publisher(tb_document: Document, release: str) -> None:
+    tb_document["estimator"]["sklearn_version"] = release
+    tb_document["estimator"]["lowered"]["proof"]["versions"] = {}
+    message = failing(tb_document, TB).message
+    assert release not in message
+    assert "built with scikit-learn of another release, here scikit-learn 1" in message
+
+
 def test_a_failing_self_test_blames_no_library_that_is_the_same(tb_document: Document, pgd_document: Document) -> None:
     assert failing(tb_document, TB).message == "The golden self-test failed: 1 of 47 values differ."
     assert "built with" not in failing(pgd_document, PGD).message

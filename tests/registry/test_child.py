@@ -76,6 +76,8 @@ def test_calls_from_many_threads_get_their_own_answers(child: Child) -> None:
 def test_it_is_given_no_setting_and_no_core_file_and_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXOSCORE_DATABASE_URL", "postgresql://zq-marker")
     monkeypatch.setenv("PGPASSWORD", "zq-marker")
+    monkeypatch.setenv("HOMEBREW_GITHUB_API_TOKEN", "zq-marker")
+    monkeypatch.setenv("PATH_TO_SECRET", "zq-marker")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     with Child(MODULE, memory_bytes=4 << 30, niceness=3) as child:
         found, _ = child.call({"do": "describe"})

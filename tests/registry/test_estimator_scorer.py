@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -33,9 +34,12 @@ from service.registry.estimator_process import (
     start_worker,
 )
 from service.registry.estimator_scorer import EstimatorScorer
+from service.registry.manifest import parse_manifest
 from service.registry.scorer import ScoredRow
+from service.registry.transforms import transform_matrix
 from tests.registry import odd_estimators as odd
 from tests.registry.fitted import LABELS, MATRIX, WIDTH, document_of, files_of, manifest_of, vectors_of
+from tests.registry.spread import spread_document, spread_matrix
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., EstimatorScorer]
@@ -309,7 +313,7 @@ def test_an_input_that_kills_again_and_again_is_paused_for_and_survived(start: S
 
 
 def test_memory_that_runs_out_ends_the_process_alone(start: Start) -> None:
-    scorer = start(odd.Odd(), memory_bytes=4 << 30)
+    scorer = start(odd.Odd())
     with pytest.raises(EstimatorUnavailable):
         scorer.score_one(row(odd.EATS))
     assert scorer.score_one(row()).value == pytest.approx(probability(0.25))
@@ -483,3 +487,35 @@ print(sorted({"sklearn", "joblib", "scipy"} & set(sys.modules)), 0 <= value <= 1
 def children_of(pid: int) -> list[str]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [Path(f"/proc/{child}/cmdline").read_text() for child in listed]
+
+
+def test_an_estimator_sees_only_columns_with_a_term() -> None:
+    document = spread_document()
+    document["estimator"] |= {"lowered": None, "coefficient_covariance": "not available"}
+    matrix = spread_matrix()
+    manifest = parse_manifest(json.dumps(document).encode())
+    used = transform_matrix(matrix, manifest.transforms())
+    seen = used[:, manifest.places_with_terms]
+    labels = (seen[:, 0] > np.median(seen[:, 0])).astype(int)
+    forest = RandomForestClassifier(n_estimators=10, random_state=1).fit(seen, labels)
+    files = files_of(forest, document, forest.predict_proba(seen[:40])[:, 1], matrix)
+    scorer = proven_scorer(manifest_of(files), files, vectors_of(files))
+    assert isinstance(scorer, EstimatorScorer)
+    try:
+        found, alone = scorer.score(matrix), scorer.score_one(matrix[3].tolist())
+    finally:
+        scorer.close()
+    assert found.value == pytest.approx(forest.predict_proba(seen)[:, 1], abs=1e-12)
+    assert found.used.tobytes() == used.tobytes()
+    assert (alone.value, alone.used) == (found.value[3], tuple(used[3].tolist()))
+    assert (alone.terms, alone.interval, found.interval) == (None, None, None)
+
+
+def test_an_estimator_over_all_columns_is_refused_where_some_have_no_term() -> None:
+    document = spread_document()
+    document["estimator"] |= {"lowered": None, "coefficient_covariance": "not available"}
+    matrix = spread_matrix()
+    forest = RandomForestClassifier(n_estimators=2, random_state=1).fit(matrix, matrix[:, 0] > 25)
+    files = files_of(forest, document, np.zeros(40), matrix)
+    with pytest.raises(ArtifactRejected, match="another number of inputs"):
+        proven_scorer(manifest_of(files), files, vectors_of(files))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.registry.manifest_estimator import DeltaCq, Log2, MinMax, Ratio, Scale
+from service.registry.manifest_estimator import Log2, MinMax, Scale
 from service.registry.scorer import BLOCK, LinearScorer
 from service.registry.sigmoid import sigmoid
 from service.registry.transforms import column_transforms
@@ -64,19 +64,6 @@ def test_locked_transforms_are_applied_in_their_order() -> None:
     assert used.baseline == 0.0
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        DeltaCq(step="delta_cq", analytes=("a",), references=("b",)),
-        Ratio(step="ratio", numerator="a", denominator="b"),
-    ],
-    ids=lambda step: step.step,
-)
-def test_a_step_over_several_analytes_is_no_column_transform(step: DeltaCq | Ratio) -> None:
-    with pytest.raises(ValueError, match="several analytes"):
-        column_transforms(["a", "b"], [step])
-
-
 def test_the_sigmoid_neither_overflows_nor_leaves_its_range() -> None:
     values = sigmoid(np.array([-1e308, -800.0, -0.0, 0.0, 800.0, 1e308]))
     assert values.tolist() == [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]
@@ -121,7 +108,7 @@ def test_a_scorer_refuses_a_link_or_transforms_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="link"):
         LinearScorer([1.0], intercept=0.0, link="probit")
     with pytest.raises(ValueError, match="transform"):
-        LinearScorer([1.0], intercept=0.0, link="logit", transforms=())
+        LinearScorer([1.0], intercept=0.0, link="logit", transforms=column_transforms((), ()))
 
 
 def test_no_rows_give_no_scores() -> None:

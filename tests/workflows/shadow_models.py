@@ -12,7 +12,7 @@ import numpy as np
 
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.artifact import Expected
-from service.registry.build import linear_part, linear_scorer
+from service.registry.build import build_scorer
 from service.registry.bundled import load_bundled
 from service.registry.golden import golden_matrix, parse_golden
 from service.registry.manifest import parse_manifest
@@ -46,7 +46,7 @@ def shifted(version: str = "2.0.0", by: float = 0.75, high: float | None = None)
     inputs = golden_matrix(bundled, parse_golden((BUNDLED / "golden.json").read_bytes(), bundled))
     if high is not None:
         inputs[:, 0] = np.minimum(inputs[:, 0], high)
-    values = linear_scorer(manifest, linear_part(manifest)).score(inputs).value
+    values = build_scorer(manifest, {}).score(inputs).value
     estimator = joblib.load(BUNDLED / "estimator.joblib")
     estimator[-1].intercept_ += by
     files = {"estimator.joblib": pickled(estimator), "golden.json": golden_of(document, inputs, values)}

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from service.errors import ArtifactRejected, EstimatorUnavailable, ServiceError, StorageUnavailable, VersionExists
-from service.registry.artifact import MANIFEST, SIGNATURE, examine
+from service.registry.archive import MANIFEST, SIGNATURE
+from service.registry.artifact import examine
 from service.registry.lifecycle import register as registered
 from service.store.log_reader import LogOpener
 from service.store.models import PART_BYTES, VersionRow, read_bytes, store_bytes
