@@ -263,9 +263,9 @@ class RunningServer:
         """A client without a key."""
         return httpx.Client(base_url=self.origin, timeout=30, verify=NO_TLS)
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command beside the server, in this process."""
-        return command_here(*arguments, environment=self.environment)
+        return command_here(*arguments, environment=self.environment, stdin=stdin)
 
     def command_apart(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside the server, as a process of its own."""
@@ -287,13 +287,22 @@ def exoscore(
     )
 
 
-def command_here(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def command_here(
+    *arguments: str, environment: dict[str, str], stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run one `exoscore` command in this process: the same function, given the same arguments and settings.
 
     Not for `serve`, which would not end.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    with only_settings_of(environment), logging_of_its_own(), redirect_stdout(out), redirect_stderr(err):
+    given = io.TextIOWrapper(io.BytesIO((stdin or "").encode()), encoding="utf-8")
+    with (
+        only_settings_of(environment),
+        logging_of_its_own(),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        reading(given),
+    ):
         try:
             status = cli.main(arguments)
         except SystemExit as ended:  # wrong usage
@@ -303,6 +312,16 @@ def command_here(*arguments: str, environment: dict[str, str]) -> subprocess.Com
         stream.flush()
         texts.append(stream.buffer.getvalue().decode())
     return subprocess.CompletedProcess(arguments, status, *texts)
+
+
+@contextmanager
+def reading(stdin: io.TextIOWrapper) -> Iterator[None]:
+    """Put a text in place of standard input."""
+    before, sys.stdin = sys.stdin, stdin
+    try:
+        yield
+    finally:
+        sys.stdin = before
 
 
 @contextmanager

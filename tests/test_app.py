@@ -53,6 +53,35 @@ def test_production_without_an_approved_version_answers_503(
         assert client.get("/health/ready").json() == {"status": "ready", "versions_in_force": 0}
 
 
+def test_in_production_a_person_puts_a_shipped_version_in_force(
+    start_server: Callable[..., Any], production: dict[str, str], database_url: str, tb_request: dict[str, Any]
+) -> None:
+    where = production | {"EXOSCORE_DATABASE_URL": database_url}
+    phrase = "zwölf gute Zeichen"
+    made = command_here("person", "add", "Zoë Müller", "--passphrase-stdin", "--json", environment=where, stdin=phrase)
+    scopes = ("models:approve", "models:read", "scores:write")
+    owner = ("--person", json.loads(made.stdout)["id"])
+    key = command_here("key", "create", "--name", "p", *owner, "--scope", *scopes, "--json", environment=where)
+    server = start_server(database_url, environment=where, key=json.loads(key.stdout)["key"])
+    signed = {"reason": "The evaluation holds.", "meaning": "approval", "passphrase": phrase}
+    request = tb_request | {"model": "tb-exosomal-mirna"}
+    with server.client() as client:
+        for to in ("approved", "production"):
+            assert client.post("/v1/scores", json=request).json()["code"] == "no_active_model"
+            path = "/v1/models/tb-exosomal-mirna/versions/1.0.0/transitions"
+            assert client.post(path, json=signed | {"to": to}).status_code == 201
+        assert client.post("/v1/scores", json=request).json()["model"]["version"] == "1.0.0"
+        history = client.get("/v1/models/tb-exosomal-mirna/history").json()
+        actors = [(item["kind"], item["printed_name"] or item["actor"]) for item in history["items"]]
+        assert actors == [
+            ("registered", "system:bundled"),
+            ("verified", "system:bundled"),
+            ("approved", "Zoë Müller"),
+            ("promoted", "Zoë Müller"),
+        ]
+        assert client.get("/health/ready").json()["versions_in_force"] == 1
+
+
 def test_production_lists_every_unsafe_setting_at_once(run_exoscore: Run, environment: dict[str, str]) -> None:
     home = Path(environment["EXOSCORE_HOME"])
     home.mkdir()

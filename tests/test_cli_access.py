@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from sqlalchemy import text
 
 from service.store.engine import Database
 from tests.conftest import ROOT, command_here
+from tests.terminals import at_terminal
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PASSPHRASE, NEW = "zwölf gute Zeichen", "andere gute Zeichen"
@@ -141,31 +141,6 @@ def test_without_a_terminal_a_passphrase_comes_from_standard_input_or_not_at_all
 @pytest.mark.parametrize("arguments", [("a passphrase",), ("--passphrase", "a passphrase")], ids=["bare", "option"])
 def test_a_passphrase_is_never_an_argument(here: Run, arguments: tuple[str, ...]) -> None:
     assert here("person", "add", "Ada", *arguments).returncode == 2
-
-
-TERMINAL = """
-import os, pty, sys
-status = pty.spawn([sys.executable, "-m", "service.cli", *sys.argv[1:]])
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-
-
-def at_terminal(where: dict[str, str], *arguments: str, typed: list[str]) -> tuple[int, str]:
-    """Run a command at a terminal of its own and type a line at each prompt; its exit status, and all it showed."""
-    command = [sys.executable, "-c", TERMINAL, *arguments]
-    with subprocess.Popen(command, env=where, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        shown, until = b"", time.monotonic() + 60
-        while part := os.read(process.stdout.fileno(), 4096):
-            assert time.monotonic() < until, shown
-            shown += part
-            while typed and shown.count(b"(not shown): ") > shown.count(b"\n"):
-                process.stdin.write(f"{typed.pop(0)}\n".encode())
-                process.stdin.flush()
-                break
-        status = process.wait(60)
-    return status, shown.decode()
 
 
 def test_at_a_terminal_a_passphrase_is_asked_for_twice_and_not_shown(where: dict[str, str], here: Run) -> None:

@@ -11,12 +11,18 @@ from service.domain.record import Field, Record
 from service.domain.shape import Choice, Text
 from service.domain.signature import MEANINGS
 
+_FREE = FREE_TEXT.pattern.removesuffix("+")
+_REASON = Text(
+    _FREE + r"*[^\s\u0000-\u001f\u007f-\u009f]" + _FREE + "*",
+    "1 to 2000 characters, not blank; of the control characters only tab and line ends",
+    high=FREE_TEXT.high,
+)
 _PASSPHRASE = Text(r"[\s\S]+", "the passphrase of the person the key belongs to", high=1024)
 
 TRANSITION = Record(
     {
         "to": Field(Text(MODEL_NAME, "approved, rejected, retired, withdrawn, or an alias", high=64), required=True),
-        "reason": Field(FREE_TEXT, required=True),
+        "reason": Field(_REASON, required=True),
         "meaning": Field(Choice(MEANINGS), required=True),
         "passphrase": Field(_PASSPHRASE, required=True),
     }

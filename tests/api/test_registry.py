@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import struct
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 from skops.io import dumps
 
-from tests.api.conftest import ZIP, Registry
 from tests.registry.artifacts import (
     KEY_NAME,
     PGD,
@@ -33,6 +33,7 @@ from tests.registry.artifacts import (
     with_estimator,
 )
 from tests.registry.attacks import PACKINGS, STRANGER, Payload, zipped
+from tests.served_registry import ZIP, Registry
 
 Files = dict[str, bytes]
 Attack = Callable[[Path], bytes]
@@ -254,6 +255,34 @@ def test_a_body_that_is_too_large_is_refused_unread(registry: Registry) -> None:
     assert (answer.status, json.loads(answer.read())["code"]) == (413, "body_too_large")
     connection.close()
     assert registry.stored() == before
+
+
+def test_few_artifacts_are_taken_in_at_once(registry: Registry, client: httpx.Client) -> None:
+    def begun() -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(registry.server.origin.removeprefix("http://"), timeout=30)
+        connection.putrequest("POST", "/v1/models")
+        for name, value in {"authorization": f"Bearer {registry.server.key}", **ZIP, "content-length": "9999"}.items():
+            connection.putheader(name, value)
+        connection.endheaders(b"PK")
+        return connection
+
+    def told() -> str:
+        return str(upload(client, b"x").json()["code"])
+
+    slow = [begun(), begun()]
+    until(lambda: told() == "overloaded")
+    refused = upload(client, b"x")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    for connection in slow:
+        connection.close()
+    until(lambda: told() == "artifact_rejected")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ import pytest
 from sqlalchemy import update
 
 from service.store.tables import artifact_part
-from tests.api.conftest import Person, Registry, Serve
+from tests.api.conftest import Serve
 from tests.registry.artifacts import PGD, digest, misjudged, release
 from tests.registry.attacks import zipped
+from tests.served_registry import Person, Registry
 from tests.workflows.registering import PASSPHRASE, REASON
 
 MODELS = (f"graft-{number}" for number in itertools.count(1))
@@ -179,6 +180,8 @@ WRONG: dict[str, tuple[Any, int, str, list[str]]] = {
     "another meaning": (BODY | {"meaning": "marker"}, 422, "input_rejected", ["/meaning"]),
     "an unknown field": (BODY | {"marker": 1}, 422, "input_rejected", [""]),
     "no reason": (BODY | {"reason": ""}, 422, "input_rejected", ["/reason"]),
+    "a blank reason": (BODY | {"reason": " \n\u2003"}, 422, "input_rejected", ["/reason"]),
+    "a reason with a control character": (BODY | {"reason": "good\x1b[2J"}, 422, "input_rejected", ["/reason"]),
     "a long reason": (BODY | {"reason": "x" * 5000}, 422, "input_rejected", ["/reason"]),
     "no word": (BODY | {"to": "Marker Two"}, 422, "input_rejected", ["/to"]),
     "a number": (BODY | {"passphrase": 12}, 422, "input_rejected", ["/passphrase"]),

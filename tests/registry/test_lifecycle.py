@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.errors import Conflict, InputRejected
-from service.registry.lifecycle import STATES, Move, Standing, plan, require_second_person
+from service.registry.lifecycle import STATES, Move, Standing, plan, require_second_person, verify
 
 ALIASES = {"production": "1.0.0", "candidate": "1.1.0"}
 
@@ -43,6 +43,15 @@ def test_a_person_brings_a_version_to_no_other_place(to: str) -> None:
     with pytest.raises(InputRejected) as refused:
         plan("1.1.0", to, Standing("approved", {}))
     assert refused.value.problems[0].pointer == "/to"
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_service_verifies_what_is_registered_and_nothing_else(state: str) -> None:
+    if state == "registered":
+        assert verify("1.1.0", Standing(state, {})) == Move("model.verified", "1.1.0", "registered", "verified")
+    else:
+        with pytest.raises(Conflict):
+            verify("1.1.0", Standing(state, {}))
 
 
 def test_who_registered_a_version_does_not_approve_it() -> None:

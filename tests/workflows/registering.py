@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import func, select
 
 from service.audit.entry import Entry
 from service.domain.model_life import Signing
+from service.errors import ServiceError
 from service.registry import lifecycle
 from service.registry.artifact import examine
 from service.registry.lifecycle import PRODUCTION, Standing, plan
@@ -109,3 +112,16 @@ def stored(database: Database) -> Stored:
         places = select(audit_entry.c.entry).order_by(audit_entry.c.log_id, audit_entry.c.seq)
         entries = tuple(Entry.parse(entry) for entry in connection.select(places).scalars())
         return Stored(find_generation(connection), rows, entries)
+
+
+def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
+    """What calls give that begin at the same time; the error where they raise one."""
+
+    def outcome(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except ServiceError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(outcome, calls))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from threading import Barrier
 from typing import Any
@@ -30,7 +30,7 @@ from service.workflows.verify_log import verify_all
 from tests.registry.artifacts import KEY_NAME, PGD, TB, bundled_files, digest, misjudged, rebuilt, release
 from tests.registry.attacks import zipped
 from tests.registry.fitted import LABELS, MATRIX, document_of, files_of, lowered_files, pickled
-from tests.workflows.registering import bring, person, register, stored
+from tests.workflows.registering import at_once, bring, person, register, stored
 
 Files = dict[str, bytes]
 MACHINE = Signatory("key:0123456789abcdef")
@@ -239,19 +239,6 @@ def test_without_a_database_that_commits_nothing_is_registered(
     assert put(services, files).created
 
 
-def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """What calls give that begin at the same time; the error where they raise one."""
-
-    def outcome(call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except ServiceError as error:
-            return error
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(outcome, calls))
-
-
 def meeting(files: Files, barrier: Barrier) -> Files:
     """The files, read by everybody at once."""
     barrier.wait(30)
@@ -267,6 +254,21 @@ def test_the_same_bytes_at_once_are_one_registration(services: Services, replica
     assert [one.version.state for one in done] == ["verified", "verified"]
     assert sorted(one.created for one in done) == [False, True]
     kinds = [entry.kind for entry in stored(services.database).since(before)]
+    assert kinds == ["model.registered", "model.verified"]
+
+
+def test_a_test_that_ends_after_another_one_leaves_what_that_one_found(services: Services, replica: Services) -> None:
+    files, moments = release(PGD, "1.1.0"), iter(range(2))
+
+    def clock() -> datetime:
+        # The second time is that of the end of the self-test: the other process ends its own just before.
+        if next(moments, 0) == 1:
+            assert put(replica, files).version.state == "verified"
+        return services.clock()
+
+    done = put(replace(services, clock=clock), files)
+    assert (done.version.state, done.created, done.receipt) == ("verified", True, None)
+    kinds = [entry.kind for entry in stored(services.database).entries[1:]]
     assert kinds == ["model.registered", "model.verified"]
 
 

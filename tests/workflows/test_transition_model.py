@@ -42,8 +42,7 @@ from service.workflows.transition_model import Moved, require_person, transition
 from service.workflows.transitions import Signatory
 from service.workflows.verify_log import verify_all
 from tests.registry.artifacts import PGD, digest, misjudged, release
-from tests.workflows.registering import PASSPHRASE, REASON, admit, asked, bring, person, sign, stored
-from tests.workflows.test_register_model import at_once
+from tests.workflows.registering import PASSPHRASE, REASON, admit, asked, at_once, bring, person, sign, stored
 
 
 @pytest.fixture(autouse=True)
