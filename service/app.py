@@ -55,7 +55,7 @@ from service.store.log_rows import find_newest
 from service.telemetry import log_event
 from service.terminal import announce, warn
 from service.workflows.artifact_files import read_files_of
-from service.workflows.bundled_models import register_bundled
+from service.workflows.bundled_models import approved_by_no_person, register_bundled
 from service.workflows.denied import DeniedAccess, record_denied
 from service.workflows.erase_subject import scrub_regularly
 from service.workflows.idempotency import forget_expired
@@ -348,6 +348,15 @@ def _refuse_unsafe_database(database: Database) -> None:
             f"Run `exoscore key revoke {row.key_id}`.",
         )
         for row in _development_keys(database)
+    ]
+    problems += [
+        Problem(
+            "",
+            "approved_by_no_person",
+            f"{model} was put in force by development mode; no person approved it.",
+            f"Serve from a database of its own, or have a person sign `exoscore model retire {model}`.",
+        )
+        for model in approved_by_no_person(database)
     ]
     if problems:
         raise UnsafeConfiguration("Production mode refuses this database.", problems=problems)

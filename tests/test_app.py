@@ -18,6 +18,8 @@ from service.audit.note import Signer
 from service.errors import Overloaded, RegistryChanged, StorageUnavailable
 from tests.conftest import command_here
 
+TYPED = "ein gutes Kennwort\n"
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -143,7 +145,7 @@ def test_production_warns_of_a_witness_beside_the_database(
     assert ("witness_beside_database" in server.log.read_text()) == beside
 
 
-def test_production_refuses_a_database_with_a_development_key(
+def test_production_refuses_a_database_from_development(
     start_server: Callable[..., Any], run_exoscore: Run, production: dict[str, str], database_url: str
 ) -> None:
     server = start_server(database_url)
@@ -156,8 +158,16 @@ def test_production_refuses_a_database_with_a_development_key(
     where = production | secrets | {"EXOSCORE_DATABASE_URL": database_url}
     result = run_exoscore("serve", environment=where)
     assert result.returncode == 3
-    (printed,) = re.findall(r"`exoscore (key revoke [0-9a-f]+)`", result.stdout)
-    assert command_here(*printed.split(), environment=where).returncode == 0
+    (revoke,) = re.findall(r"`exoscore (key revoke [0-9a-f]+)`", result.stdout)
+    assert command_here(*revoke.split(), environment=where).returncode == 0
+    added = run_exoscore("person", "add", "Ada", "--passphrase-stdin", "--json", environment=where, stdin=TYPED)
+    signed = ("--person", json.loads(added.stdout)["id"], "--reason", "Production begins.", "--passphrase-stdin")
+    refused = run_exoscore("serve", environment=where).stdout
+    retire = re.findall(r"`exoscore (model retire \S+)`", refused)
+    assert len(retire) == 2
+    assert "no person approved it" in refused
+    for command in retire:
+        assert run_exoscore(*command.split(), *signed, environment=where, stdin=TYPED).returncode == 0
     with start_server(database_url, environment=where, key="none").client() as client:
         assert client.get("/health/ready").status_code == 200
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import FailFast, Field, ValidationError
 
 from service.domain.score import find_category
 from service.errors import ArtifactRejected, EstimatorFailed
@@ -23,6 +23,7 @@ from service.registry.transforms import Floats
 
 GOLDEN_MAX_BYTES = 8 << 20
 
+_MAX_FIELDS = 64
 _RELEASE = re.compile(r"[0-9A-Za-z.+!-]{1,32}", re.ASCII)
 _LIBRARIES = ("numpy", "scikit-learn", "scipy")
 
@@ -40,7 +41,8 @@ class GoldenFile(Group):
     """`golden.json`, schema version 1. The first vector is a typical one and serves as the printed example."""
 
     schema_version: Literal[1]
-    vectors: Annotated[tuple[GoldenVector, ...], Field(min_length=32)]
+    # Of millions of wrong vectors the first tells enough.
+    vectors: Annotated[tuple[GoldenVector, ...], Field(min_length=32), FailFast()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def parse_golden(raw: bytes, manifest: Manifest) -> tuple[GoldenVector, ...]:
     if len(raw) > GOLDEN_MAX_BYTES:
         raise ArtifactRejected.because("too_large", "golden.json is larger than 8 MiB.", "Keep fewer vectors.")
     document = decode_object(raw, what="golden.json")
+    _verify_modest(document.get("vectors"), manifest)
     try:
         vectors = GoldenFile.model_validate_json(raw).vectors
     except ValidationError as error:
@@ -68,6 +71,15 @@ def parse_golden(raw: bytes, manifest: Manifest) -> tuple[GoldenVector, ...]:
     if any(set(vector.inputs) != set(manifest.codes) for vector in vectors):
         raise _wrong_vectors("A golden vector does not name exactly the columns of the panel.")
     return vectors
+
+
+def _verify_modest(vectors: object, manifest: Manifest) -> None:
+    """Look at the sizes before the schema does, which would note each of a million needless names."""
+    for vector in vectors if isinstance(vectors, list) else ():
+        inputs = vector.get("inputs") if isinstance(vector, dict) else None
+        too_wide = isinstance(inputs, dict) and len(inputs) > len(manifest.codes)
+        if too_wide or (isinstance(vector, dict) and len(vector) > _MAX_FIELDS):
+            raise _wrong_vectors("A golden vector does not name exactly the columns of the panel.")
 
 
 def golden_matrix(manifest: Manifest, vectors: Sequence[GoldenVector]) -> Floats:

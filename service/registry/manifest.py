@@ -6,6 +6,8 @@ ArtifactRejected with every problem found. No message holds a value of the manif
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
 from service.errors import ArtifactRejected
@@ -17,6 +19,8 @@ from service.registry.manifest_schema import Manifest
 __all__ = ["MANIFEST_MAX_BYTES", "Manifest", "parse_manifest"]
 
 MANIFEST_MAX_BYTES = 1 << 20
+_MAX_OBJECTS = 10_000
+"""Objects in one list: the widest panel has 4096, and the schema would note every fault of each."""
 
 
 def parse_manifest(raw: bytes) -> Manifest:
@@ -24,6 +28,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     if len(raw) > MANIFEST_MAX_BYTES:
         raise ArtifactRejected.because("too_large", "manifest.json is larger than 1 MiB.", "Shorten its texts.")
     document = decode_object(raw, what="manifest.json")
+    _verify_modest(document)
     try:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
@@ -37,3 +42,16 @@ def parse_manifest(raw: bytes) -> Manifest:
         "Mend every problem listed.",
         problems,
     )
+
+
+def _verify_modest(document: dict[str, Any]) -> None:
+    waiting: list[Any] = [document]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list) and len(part) > _MAX_OBJECTS and any(isinstance(item, dict) for item in part):
+            raise ArtifactRejected.because(
+                "too_large",
+                f"A list of manifest.json holds more than {_MAX_OBJECTS} objects.",
+                "Write it by the schema.",
+            )
+        waiting.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())

@@ -17,8 +17,14 @@ _REMEDIES = {
 }
 
 
+MAX_PROBLEMS = 10_000
+
+
 def problems_of(error: ValidationError, document: object) -> tuple[Problem, ...]:
     """Every error pydantic found, in document order of its fields; `document` is the decoded manifest."""
+    if error.error_count() > MAX_PROBLEMS:  # a small file can hold millions of faults, and each takes a kilobyte
+        message = f"It has more than {MAX_PROBLEMS} faults."
+        return (Problem("", "too_many_faults", message, "Write it by the schema."),)
     details = error.errors(include_url=False, include_context=True, include_input=False)
     return tuple(dict.fromkeys(_problem(detail, document) for detail in details))
 

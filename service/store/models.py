@@ -169,6 +169,21 @@ def list_transitions(connection: ReadConnection, name: str) -> tuple[RecordedTra
     return tuple(RecordedTransition(TransitionRow(*row[:7]), row[7], row[8]) for row in connection.select(statement))
 
 
+def list_approvals(connection: ReadConnection) -> tuple[tuple[str, str, bytes], ...]:
+    """Name, version and entry of the approval of every version that is approved now."""
+    moved = (audit_entry.c.log_id == model_transition.c.log_id) & (audit_entry.c.seq == model_transition.c.seq)
+    same = (model_version.c.name == model_transition.c.name) & (model_version.c.version == model_transition.c.version)
+    statement = (
+        select(model_version.c.name, model_version.c.version, audit_entry.c.entry)
+        .join_from(model_version, model_transition, same)
+        .join(audit_entry, moved)
+        .where(model_version.c.state == "approved")
+        .order_by(model_version.c.name, model_version.c.version)
+    )
+    found = [(name, version, entry) for name, version, entry in connection.select(statement)]
+    return tuple(row for row in found if Entry.parse(row[2]).kind == "model.approved")
+
+
 def was_promoted(connection: ReadConnection, name: str) -> bool:
     """Whether an alias of the model was ever set."""
     same = (audit_entry.c.log_id == model_transition.c.log_id) & (audit_entry.c.seq == model_transition.c.seq)

@@ -11,11 +11,13 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
+from service.audit.entry import Entry
 from service.errors import ArtifactRejected, Conflict
 from service.registry.active import ModelVersion
 from service.registry.bundled import list_bundled, newest_release, read_bundled
 from service.registry.lifecycle import PRODUCTION, plan
 from service.store import models as model_store
+from service.store.engine import Database
 from service.store.models import VersionRow
 from service.telemetry import log_event
 from service.workflows.register_model import move, register_model
@@ -47,6 +49,13 @@ def register_bundled(services: Services, folder: Path, *, in_force: bool) -> tup
             with suppress(Conflict):  # another process has just done the same
                 _put_in_production(services, name)
     return tuple(strays)
+
+
+def approved_by_no_person(database: Database) -> tuple[str, ...]:
+    """The versions in force, as name@version, that were approved as development mode does it."""
+    with database.read() as connection:
+        approvals = model_store.list_approvals(connection)
+    return tuple(f"{name}@{version}" for name, version, entry in approvals if Entry.parse(entry).actor == BUNDLED.actor)
 
 
 def _bring_in(services: Services, folder: Path, name: str, version: str, *, in_force: bool) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from service.domain.panel import Action
 from service.errors import ArtifactRejected
+from service.registry.golden import parse_golden
 from service.registry.manifest import Manifest, parse_manifest
 
 Document = dict[str, Any]
@@ -338,3 +339,17 @@ def test_a_number_that_overflows_is_refused(tb_document: Document) -> None:
     with pytest.raises(ArtifactRejected) as caught:
         parse_manifest(raw.encode())
     assert ("/panel/0/range/high", "finite_number") in {(p.pointer, p.code) for p in caught.value.problems}
+
+
+def test_a_small_file_with_millions_of_faults_is_refused_at_once(
+    tb_document: Document, parse: Callable[[Document], Manifest]
+) -> None:
+    for change in ({"performance": [{}] * 20_000}, {"files": {str(number): 0 for number in range(20_000)}}):
+        with pytest.raises(ArtifactRejected) as caught:
+            parse(tb_document | change)
+        assert set(caught.value.reasons) <= {"too_large", "too_many_faults"}
+    for vector in ({}, {"inputs": dict.fromkeys(map(str, range(20_000)), 0)}, dict.fromkeys(map(str, range(100)), 0)):
+        golden = json.dumps({"schema_version": 1, "vectors": [vector] * 1_000}).encode()
+        with pytest.raises(ArtifactRejected) as caught:
+            parse_golden(golden, parse(tb_document))
+        assert len(caught.value.problems) <= 5
