@@ -5,8 +5,9 @@ Rules:
    agree, and each move has to begin where the one before it ended.
 2. What the moves come to has to be the states and aliases in the tables, no more and no less: an alias that was moved
    by hand in SQL is found here.
-3. A score names a version that was approved when it was recorded, by its digest. Of models that the log had not heard
-   of then, as before there was a registry, nothing is said.
+3. A score names a version that was approved when it was recorded, by its digest; where its request asked for a bare
+   name or an alias, the one that this then meant: an alias that was moved by hand and moved back is found. Of models
+   that the log had not heard of then, as before there was a registry, nothing is said.
 4. The bytes of a registered version have to be there, under their digests. Bytes that no version names are what an
    interrupted upload left, and are passed over.
 """
@@ -19,6 +20,7 @@ from hashlib import sha256
 from typing import Any
 
 from service.audit.entry import Entry, commitment
+from service.registry.lifecycle import PRODUCTION
 
 StoredRow = tuple[Any, ...]
 Fault = tuple[str, str]
@@ -58,6 +60,16 @@ class ModelLedger:
         if name not in self._names or (state == "approved" and digest == entry.model_digest):
             return None
         return "The score was made by a version that was not in force."
+
+    def find_alias_fault(self, entry: Entry, asked: str | None) -> str | None:
+        """What is wrong with a score recorded now for a request that asked for this model: of a model that the log
+        knows, a bare name or an alias is answered by the version that it meant."""
+        name, _, version = (entry.model or "").partition("@")
+        if name not in self._names or asked is None:
+            return None
+        wanted, _, target = asked.partition("@")
+        meant = target if (name, target) in self._versions else self._aliases.get((name, target or PRODUCTION))
+        return None if (wanted, meant) == (name, version) else "The score is not by the version that was asked for."
 
     def faults(self, versions: Iterable[StoredRow], aliases: Iterable[StoredRow]) -> Iterator[Fault]:
         """What is wrong with the rows of versions and aliases, once every entry was taken in (rule 2)."""

@@ -38,6 +38,13 @@ def find_score_fault(entry: Entry, columns: tuple[Any, ...], superseded: Prior |
     return None
 
 
+def asked_model(columns: tuple[Any, ...]) -> str | None:
+    """The model that the stored request of a score asked for; None where it cannot be read."""
+    request = dict(zip(_COLUMNS, columns, strict=True))["request"]
+    asked = _at(_document(request), "model") if type(request) is bytes else None
+    return asked if isinstance(asked, str) else None
+
+
 def _expected(entry: Entry, request: Any, answer: Any) -> dict[str, Any]:
     """Every column but the three that are committed to; kind and reason of the entry."""
     name, version = (_at(answer, "model", part) for part in ("name", "version"))

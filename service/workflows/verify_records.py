@@ -26,7 +26,7 @@ from service.workflows.gaps import Gaps, Range, without
 from service.workflows.recorded_keys import KeyLedger
 from service.workflows.recorded_models import ModelLedger, is_transition
 from service.workflows.recorded_persons import PersonLedger
-from service.workflows.recorded_scores import KINDS, find_score_fault
+from service.workflows.recorded_scores import KINDS, asked_model, find_score_fault
 
 MAX_FINDINGS: Final = 1000
 
@@ -213,6 +213,9 @@ class _Case:
             fault: str | None = "The place of this entry is that of a score that is not stored."
         else:
             fault = find_score_fault(entry, tuple(columns), self._place(log_id, place))
+            if fault is None:
+                asked = asked_model(tuple(columns))
+                self._note("model_alias", self._models.find_alias_fault(entry, asked), head.origin, seq)
         self._note("score", fault, head.origin, seq)
 
     def _take_retraction(self, head: HeadRow, seq: int, entry: Entry) -> None:
