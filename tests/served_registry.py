@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,10 @@ class Registry:
     def client(self, person: Person | None = None) -> httpx.Client:
         """A client with the key of a person, or of the machine that may do anything."""
         return self.server.client(None if person is None else person.key)
+
+    def command(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the server."""
+        return self.server.command(*arguments, stdin=stdin)
 
     def key(self, *scopes: str, person_id: str | None = None) -> str:
         """A new key."""

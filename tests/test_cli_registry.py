@@ -41,7 +41,7 @@ def run(registry: Registry) -> Run:
     """Runs a command in this process, beside the server; standard input is the passphrase, unless told otherwise."""
 
     def command(*arguments: str, stdin: str | None = PASSPHRASE) -> subprocess.CompletedProcess[str]:
-        done = registry.server.command(*arguments, stdin=stdin)
+        done = registry.command(*arguments, stdin=stdin)
         assert PASSPHRASE not in done.stdout + done.stderr
         return done
 
@@ -248,7 +248,7 @@ def test_what_is_refused_exits_1_and_names_its_reason(
     ids=lambda arguments: " ".join(arguments[:1] + arguments[-1:]),
 )
 def test_wrong_usage_exits_2(registry: Registry, arguments: tuple[str, ...]) -> None:
-    assert registry.server.command("model", *arguments).returncode == 2
+    assert registry.command("model", *arguments).returncode == 2
 
 
 def test_without_a_database_nothing_is_made_and_the_environment_is_to_blame(
@@ -290,5 +290,5 @@ def test_a_command_needs_no_server_and_keeps_its_process_only_as_long_as_it_runs
 
 
 def test_what_was_done_is_sound(registry: Registry) -> None:
-    verified = registry.server.command("audit", "verify", "--deep")
+    verified = registry.command("audit", "verify", "--deep")
     assert (verified.returncode, verified.stderr) == (0, "")

@@ -322,5 +322,5 @@ def test_versions_are_listed_in_their_order_and_not_in_that_of_their_letters(
 
 
 def test_what_was_done_is_sound(registry: Registry) -> None:
-    verified = registry.server.command("audit", "verify", "--deep")
+    verified = registry.command("audit", "verify", "--deep")
     assert (verified.returncode, verified.stderr) == (0, "")

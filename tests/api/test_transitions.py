@@ -257,7 +257,7 @@ def test_the_past_can_be_asked_for(registry: Registry, client: httpx.Client, zoe
 
 
 def test_what_was_done_is_sound(registry: Registry) -> None:
-    verified = registry.server.command("audit", "verify", "--deep")
+    verified = registry.command("audit", "verify", "--deep")
     assert (verified.returncode, verified.stderr) == (0, "")
 
 
