@@ -16,8 +16,10 @@ PATIENCE_SECONDS = 12.0
 
 async def in_thread(function: Callable[..., T], *arguments: object) -> T:
     """The result of a function that asks the database, called in a thread; StorageUnavailable where that takes long."""
+    # Not `wait_for`: before Python 3.12 it loses a cancellation that comes in the moment of the result.
     try:
-        return await asyncio.wait_for(asyncio.to_thread(function, *arguments), PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await asyncio.to_thread(function, *arguments)
     except TimeoutError:
         raise too_slow() from None
 

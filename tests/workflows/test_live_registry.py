@@ -427,4 +427,4 @@ def test_the_generation_of_a_snapshot_is_that_of_its_rows(services: Services) ->
     with services.database.read() as connection:
         assert connection.sqlalchemy.execute(text("SELECT count(*) FROM model_alias")).scalar_one() == 1
     assert digest(release(PGD, "1.1.0")["manifest.json"]) == current.resolve(PGD).digest
-    let_go(current.resolve(PGD))
+    let_go(current.resolve(PGD).scorer)
