@@ -35,6 +35,10 @@ sys.exit(cli.main(sys.argv[2:]))
 """`exoscore`, with a signal that makes it say what its collector has to go through."""
 
 
+LASTING = {"Services", "Front", "Committer", "Manifest", "LinearScorer", "ModelVersion", "Panel"}
+"""What start-up makes and every request uses."""
+
+
 def ask(server: Any, path: Path) -> dict[str, Any]:
     path.unlink(missing_ok=True)
     server.process.send_signal(signal.SIGUSR1)
@@ -53,7 +57,8 @@ def test_what_start_up_made_is_never_looked_through_and_what_requests_make_is(
     server = start_server(None, command=[sys.executable, "-c", WATCHED, str(path)])
     started = ask(server, path)
     assert started["on"]
-    assert (started["modules"], started["ours"]) == ([], [])
+    # What runs beside the requests may have made something of its own by now.
+    assert (started["modules"], LASTING & set(started["ours"])) == ([], set())
     assert started["left"] < started["frozen"] / 100
     with server.client() as client:
         for _ in range(300):
@@ -61,5 +66,5 @@ def test_what_start_up_made_is_never_looked_through_and_what_requests_make_is(
     busy = ask(server, path)
     assert busy["on"]
     assert busy["collections"][0] > started["collections"][0]
-    assert {"Services", "Front", "Committer", "Manifest"}.isdisjoint(busy["ours"])
+    assert LASTING.isdisjoint(busy["ours"])
     assert busy["left"] < started["frozen"] / 100
