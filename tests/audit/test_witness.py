@@ -146,7 +146,11 @@ def test_a_log_without_its_entries_is_found() -> None:
     assert contradiction(head(), Leaves(LEAVES[:300]), claim(399)) is not None
 
 
-@pytest.mark.parametrize("vkey", [None, "no key", Signer.generate().vkey(ORIGIN), SIGNER.vkey(OTHER)])
+@pytest.mark.parametrize(
+    "vkey",
+    [None, "no key", Signer.generate().vkey(ORIGIN), SIGNER.vkey(OTHER)],
+    ids=["none", "no key", "another key", "another origin"],
+)
 def test_a_claim_that_the_log_s_key_did_not_sign_contradicts_it(vkey: str | None) -> None:
     said = contradiction(replace(head(), vkey=vkey), READER, claim(399))
     assert said == "The witness holds a checkpoint of 399 entries that the key of the log did not sign."
