@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import exoscore
 from tests.registry.artifacts import KEY_NAME, PUBLISHER
 from tests.registry.successors import zipped
 
@@ -28,7 +27,7 @@ class Laboratory:
     def at(cls, server: Any) -> Laboratory:
         """A laboratory with a new person, made by commands beside a server."""
         arguments = ("person", "add", "Noor de Wit", "--passphrase-stdin", "--json")
-        added = exoscore(*arguments, environment=server.environment, stdin=PASSPHRASE)
+        added = server.command(*arguments, stdin=PASSPHRASE)
         assert added.returncode == 0, added.stdout + added.stderr
         person, scopes = json.loads(added.stdout)["id"], ("models:approve", "models:read", "audit:read")
         made = server.command("key", "create", "--name", "desk", "--person", person, "--scope", *scopes, "--json")

@@ -160,14 +160,14 @@ def test_production_refuses_a_database_from_development(
     assert result.returncode == 3
     (revoke,) = re.findall(r"`exoscore (key revoke [0-9a-f]+)`", result.stdout)
     assert command_here(*revoke.split(), environment=where).returncode == 0
-    added = run_exoscore("person", "add", "Ada", "--passphrase-stdin", "--json", environment=where, stdin=TYPED)
+    added = command_here("person", "add", "Ada", "--passphrase-stdin", "--json", environment=where, stdin=TYPED)
     signed = ("--person", json.loads(added.stdout)["id"], "--reason", "Production begins.", "--passphrase-stdin")
     refused = run_exoscore("serve", environment=where).stdout
     retire = re.findall(r"`exoscore (model retire \S+)`", refused)
     assert len(retire) == 2
     assert "no person approved it" in refused
     for command in retire:
-        assert run_exoscore(*command.split(), *signed, environment=where, stdin=TYPED).returncode == 0
+        assert command_here(*command.split(), *signed, environment=where, stdin=TYPED).returncode == 0
     with start_server(database_url, environment=where, key="none").client() as client:
         assert client.get("/health/ready").status_code == 200
 

@@ -17,7 +17,7 @@ from service.store.engine import Database
 from service.store.shadows import ShadowRow
 from service.store.tables import shadow_score
 from tests.api.test_erasures import HAEMOLYSED, everything_in, of
-from tests.conftest import RunningServer, exoscore
+from tests.conftest import RunningServer
 from tests.registry import odd_estimators as odd
 from tests.registry.artifacts import KEY_NAME, PUBLISHER, write
 from tests.workflows.shadow_models import NAME, Files, Sleeper, around, shifted
@@ -34,7 +34,7 @@ class Site:
         self.server, self.folder = server, folder
         self.lims = server.client()
         arguments = ("person", "add", "Zoë Müller", "--passphrase-stdin", "--json")
-        made = exoscore(*arguments, environment=server.environment, stdin=PASSPHRASE)
+        made = server.command(*arguments, stdin=PASSPHRASE)
         person = json.loads(made.stdout)["id"]
         key = ("key", "create", "--name", "portal", "--person", person, "--scope", "models:approve", "--json")
         self.portal = server.client(json.loads(server.command(*key).stdout)["key"])

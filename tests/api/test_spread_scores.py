@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import zipfile
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -16,43 +13,25 @@ import pytest
 from service.domain.example import example_request
 from service.registry.build import build_scorer
 from service.registry.scorer import LinearScorer
-from tests.conftest import RunningServer, exoscore
-from tests.registry.artifacts import KEY_NAME, PUBLISHER
+from tests.conftest import RunningServer
+from tests.registry.attacks import zipped
 from tests.registry.fitted import example_of, manifest_of
 from tests.registry.spread import spread_files
+from tests.served_registry import ZIP, Registry
 
 Document = dict[str, Any]
-PASSPHRASE = "zwölf gute Zeichen"
-TRUSTING = {"EXOSCORE_TRUSTED_PUBLISHERS": PUBLISHER.vkey(KEY_NAME), "EXOSCORE_DENIED_SECONDS": "3600"}
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def server(start_server: Callable[..., RunningServer], database_url: str, environment: dict[str, str]) -> RunningServer:
+@pytest.fixture(scope="module")
+def server(registry: Registry) -> RunningServer:
     """A server on which a person approved the version and put it in production."""
-    server = start_server(database_url, environment=environment | TRUSTING)
-    added = exoscore(
-        "person", "add", "Ada Roe", "--passphrase-stdin", "--json", environment=server.environment, stdin=PASSPHRASE
-    )
-    owner = json.loads(added.stdout)["id"]
-    made = server.command("key", "create", "--name", "n", "--person", owner, "--scope", "models:approve", "--json")
-    with server.client() as client:
-        zip_type = {"content-type": "application/zip"}
-        registered = client.post("/v1/models", content=zipped(spread_files()), headers=zip_type)
-        assert registered.status_code == 201, registered.text
-    with server.client(json.loads(made.stdout)["key"]) as client:
-        for to in ("approved", "production"):
-            body = {"to": to, "reason": "A test.", "meaning": "approval", "passphrase": PASSPHRASE}
-            moved = client.post("/v1/models/odd-model/versions/2.0.0/transitions", json=body)
-            assert moved.status_code in {200, 201}, moved.text
-    return server
+    with registry.client() as client:
+        registered = client.post("/v1/models", content=zipped(spread_files()), headers=ZIP)
+    assert registered.status_code == 201, registered.text
+    for to in ("approved", "production"):
+        moved = registry.sign(registry.people[0], "odd-model", "2.0.0", to)
+        assert moved.status_code == 201, moved.text
+    return registry.server
 
 
 @pytest.fixture

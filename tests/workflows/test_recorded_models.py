@@ -25,7 +25,6 @@ def test_a_score_under_an_alias_that_was_moved_by_hand_is_found(
     start_server: Callable[..., RunningServer],
     environment: dict[str, str],
     database_url: str,
-    run_exoscore: Any,
     tb_request: dict[str, Any],
     tmp_path: Any,
 ) -> None:
@@ -36,10 +35,10 @@ def test_a_score_under_an_alias_that_was_moved_by_hand_is_found(
     server = start_server(database_url, environment=where)
     (tmp_path / "new.zip").write_bytes(zipped(release(TB, "1.1.0")))
     typed = f"{PASSPHRASE}\n"
-    assert server.command_apart("model", "register", str(tmp_path / "new.zip")).returncode == 0
-    added = run_exoscore("person", "add", "Ada", "--passphrase-stdin", "--json", environment=where, stdin=typed)
+    assert server.command("model", "register", str(tmp_path / "new.zip")).returncode == 0
+    added = server.command("person", "add", "Ada", "--passphrase-stdin", "--json", stdin=typed)
     signed = ("--person", json.loads(added.stdout)["id"], "--reason", "It is sound.", "--passphrase-stdin")
-    approved = run_exoscore("model", "approve", f"{TB}@1.1.0", *signed, environment=where, stdin=typed)
+    approved = server.command("model", "approve", f"{TB}@1.1.0", *signed, stdin=typed)
     assert approved.returncode == 0, approved.stdout
     with server.client() as client:
         for model, version in ((TB, "1.0.0"), (f"{TB}@production", "1.0.0"), (f"{TB}@1.1.0", "1.1.0")):
