@@ -16,9 +16,13 @@ from service.training.cohort import Flags, Floats
 from service.training.dataset import AnalyteColumn
 from service.training.folds import Indices
 from service.training.joined import SOURCE, Joined
-from service.training.spec import AnalyteGroup, Log2Step, PerMillion, Spec
+from service.training.library_totals import LibraryTotals, free_columns, read_totals
+from service.training.spec import AnalyteGroup, Spec
 
 MILLION = 1e6
+
+Chosen = Sequence[tuple[str, Analyte]]
+"""Columns of a table and the analytes they name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +30,8 @@ class Measured:
     """Candidates (p,) with `values` (n, p) normalised, NaN where missing, and `detected` (n, p).
 
     `signal` (n, groups) is the total amount of a group in each sample and `found` (n, groups) how many of its analytes
-    were detected: over all columns of the kind, for the technical control. `widths` counts those columns.
+    were detected: over all columns of the kind, for the technical control. `widths` counts those columns. `totals` are
+    what counts are divided by.
     """
 
     analytes: tuple[AnalyteColumn, ...]
@@ -35,6 +40,7 @@ class Measured:
     signal: Floats
     found: Floats
     widths: tuple[int, ...]
+    totals: LibraryTotals
     notes: tuple[str, ...]
 
     def varying(self, rows: Indices) -> Measured:
@@ -48,7 +54,8 @@ class Measured:
 
 def measure(spec: Spec, joined: Joined) -> Measured:
     """All groups of the spec, side by side; cells found wrong are added to the problems of `joined`."""
-    parts = [_group(spec, index, group, joined) for index, group in enumerate(spec.analytes)]
+    totals = read_totals(spec, joined)
+    parts = [_group(spec, index, joined, totals) for index in range(len(spec.analytes))]
     _verify_distinct(parts, joined)
     return Measured(
         analytes=tuple(a for part in parts for a in part.analytes),
@@ -57,6 +64,7 @@ def measure(spec: Spec, joined: Joined) -> Measured:
         signal=np.concatenate([part.signal for part in parts], axis=1),
         found=np.concatenate([part.found for part in parts], axis=1),
         widths=tuple(width for part in parts for width in part.widths),
+        totals=totals,
         notes=tuple(note for part in parts for note in part.notes),
     )
 
@@ -86,31 +94,37 @@ def varies(values: Floats) -> Flags:
     return np.asarray(high.max(axis=0) > low.min(axis=0))
 
 
-def _group(spec: Spec, index: int, group: AnalyteGroup, joined: Joined) -> Measured:
+def _group(spec: Spec, index: int, joined: Joined, totals: LibraryTotals) -> Measured:
+    group = spec.analytes[index]
     chosen, unknown = _chosen(spec, group, joined)
-    raw = _matrix(joined, group.table, [column for column, _ in chosen])
-    others = _all_columns(spec, group, joined)
-    total = _totals(group, joined, others)
-    values = raw if total is None else raw / total[:, np.newaxis] * MILLION
+    raw = joined.matrix([column for column, _ in chosen], group.table)
+    total = totals.by_group.get(index)
+    values = raw
+    if total is not None and group.total is None:
+        values = raw / total[:, np.newaxis] * MILLION
     _verify_cells(group, joined, chosen, values)
+    if total is not None and group.total is not None:
+        _tell(joined, group.table, chosen, raw > total[:, np.newaxis], "is above its library total")
+        values = raw / total[:, np.newaxis]
     above = group.detected_above
     detected = ~np.isnan(raw) if above is None else raw > above
-    offsets = [step.offset for step in group.normalisation if isinstance(step, Log2Step)]
-    offset = offsets[0] if offsets else None
+    offset, name = group.offset, None if group.total is None else group.total.name
     if offset is not None:
         with np.errstate(invalid="ignore", divide="ignore"):
             values = np.log2(values + offset)
     columns = tuple(
-        AnalyteColumn(a.accession, a.name if a.symbol is None else a.symbol, a.kind, index, offset) for _, a in chosen
+        AnalyteColumn(a.accession, a.name if a.symbol is None else a.symbol, a.kind, index, offset, name)
+        for _, a in chosen
     )
     notes = (f"{unknown} columns of table {group.table} name no {group.kind} of the catalogue",) if unknown else ()
     return Measured(
         analytes=columns,
         values=values,
         detected=detected,
-        signal=_signal(raw, logarithmic=offset is None)[:, np.newaxis],
+        signal=_signal(raw, logarithmic=offset is None and name is None)[:, np.newaxis],
         found=detected.sum(axis=1).astype(np.float64)[:, np.newaxis],
         widths=(len(columns),),
+        totals=totals,
         notes=notes,
     )
 
@@ -128,7 +142,7 @@ def _signal(raw: Floats, *, logarithmic: bool) -> Floats:
 def _chosen(spec: Spec, group: AnalyteGroup, joined: Joined) -> tuple[list[tuple[str, Analyte]], int]:
     if group.choose != "all":
         return [(named.column, catalogue().get(_accession(named.analyte))) for named in group.choose], 0
-    columns = _all_columns(spec, group, joined)
+    columns = free_columns(spec, group.table, joined)
     found = [(column, catalogue().find(column)) for column in columns]
     known = [(column, analyte) for column, analyte in found if analyte is not None and analyte.kind == group.kind]
     return known, len(columns) - len(known)
@@ -139,46 +153,19 @@ def _accession(text: str) -> str:
     return text if known is None else known.accession
 
 
-def _all_columns(spec: Spec, group: AnalyteGroup, joined: Joined) -> list[str]:
-    """The columns of the group's table that the spec gives no other meaning."""
-    cohort = spec.cohort
-    other = {cohort.sample_id, cohort.person, cohort.outcome.column, *(e.column for e in cohort.exclude)}
-    other |= {cohort.held_out.column} if cohort.held_out is not None else set()
-    other |= {c.column for c in spec.covariates} | {t.column for t in spec.technical}
-    other |= {step.total for step in group.normalisation if isinstance(step, PerMillion)}
-    return [column for column in joined.tables[group.table].columns if column not in other]
-
-
-def _totals(group: AnalyteGroup, joined: Joined, columns: Sequence[str]) -> Floats | None:
-    steps = [step for step in group.normalisation if isinstance(step, PerMillion)]
-    if not steps:
-        return None
-    given = steps[0].total
-    if given is not None:
-        total = joined.numbers(given, group.table)
-    else:
-        total = np.nansum(_matrix(joined, group.table, columns), axis=1)
-    for line in np.flatnonzero(~(total > 0)).tolist():
-        joined.problems.append(joined.problem(group.table, line, given or "total", "is not a library total above 0"))
-    return np.where(total > 0, total, 1.0)
-
-
-def _matrix(joined: Joined, table: str, columns: Sequence[str]) -> Floats:
-    if not columns:
-        return np.zeros((joined.count, 0))
-    return np.column_stack([joined.numbers(column, table) for column in columns])
-
-
-def _verify_cells(group: AnalyteGroup, joined: Joined, chosen: Sequence[tuple[str, Analyte]], values: Floats) -> None:
+def _verify_cells(group: AnalyteGroup, joined: Joined, chosen: Chosen, values: Floats) -> None:
     outside = (values < group.range.low) | (values > group.range.high)
     absent = np.isnan(values) if group.missing == "refuse" else np.zeros(values.shape, dtype=bool)
-    wrong = {(problem.pointer, problem.message) for problem in joined.problems}
     for flags, what in ((outside, "is outside the plausible range"), (absent, "is missing")):
-        for line, place in np.argwhere(flags).tolist():
-            problem = joined.problem(group.table, line, chosen[place][0], what)
-            said = joined.problem(group.table, line, chosen[place][0], "is not a finite number")
-            if (said.pointer, said.message) not in wrong:
-                joined.problems.append(problem)
+        _tell(joined, group.table, chosen, flags, what)
+
+
+def _tell(joined: Joined, table: str, chosen: Chosen, flags: Flags, what: str) -> None:
+    wrong = {(problem.pointer, problem.message) for problem in joined.problems}
+    for line, place in np.argwhere(flags).tolist():
+        said = joined.problem(table, line, chosen[place][0], "is not a finite number")
+        if (said.pointer, said.message) not in wrong:
+            joined.problems.append(joined.problem(table, line, chosen[place][0], what))
 
 
 def _verify_distinct(parts: Sequence[Measured], joined: Joined) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 
 from service.errors import Problem
 from service.training.analyte_columns import constant_problems, measure
-from service.training.cohort import Flags
-from service.training.dataset import Dataset, Rows
+from service.training.cohort import Flags, Floats
+from service.training.dataset import Dataset, LibraryTotal, Rows
 from service.training.folds import Indices
 from service.training.joined import Joined, join, refuse
 from service.training.recipe import Design
@@ -66,11 +66,20 @@ def assemble(spec: Spec, tables: Sequence[Table]) -> Dataset:
         fit=rows(fit),
         held_out=rows(np.flatnonzero(judged)) if judged.any() else None,
         analytes=measured.analytes,
+        totals=_totals(spec, measured.totals.inputs[fit]),
         centre=centre,
         technical_names=names,
         digest=_digest(tables),
         classes=_classes(spec, positive, judged),
         notes=(*joined.notes, *excluded, *measured.notes),
+    )
+
+
+def _totals(spec: Spec, values: Floats) -> tuple[LibraryTotal, ...]:
+    logs = np.log2(values)
+    return tuple(
+        LibraryTotal(total.name, float(column.mean()), float(column.std()))
+        for total, column in zip(spec.totals, logs.T, strict=True)
     )
 
 
@@ -95,7 +104,7 @@ def _missing_columns(spec: Spec, joined: Joined) -> Iterator[Problem]:
     for index, group in enumerate(spec.analytes):
         columns = set(joined.tables[group.table].columns)
         listed = [] if group.choose == "all" else [n.column for n in group.choose]
-        totals = [step.total for step in group.normalisation if step.step == "per_million" and step.total is not None]
+        totals = [group.divided_by.total] if group.divided_by is not None and group.divided_by.total is not None else []
         for column in [*listed, *totals]:
             if column not in columns:
                 message = f"Table {group.table} has no column {column}."

@@ -124,14 +124,18 @@ def _checked(found: dict[str, Any]) -> Manifest:
 
 def _golden(spec: Spec, final: FinalModel, manifest: Manifest, generator: np.random.Generator) -> dict[str, Any]:
     ranges = [a.range for a in manifest.analytes] + [c.range for c in manifest.covariates]
+    totals = {total.name for total in final.totals}
+    whole = [a.total is not None for a in final.analytes]
     columns = Columns(
         analytes=final.analytes,
+        totals=final.totals,
         low=np.array([r.low for r in ranges]),
         high=np.array([r.high for r in ranges]),
-        whole=np.array([0.0] * len(final.analytes) + [float(c.type == "binary") for c in manifest.covariates]),
+        whole=np.array(whole + [c.type == "binary" or c.name in totals for c in manifest.covariates]),
     )
     scorer = LinearScorer(
-        final.lowered.coefficients,
+        # Totals come last and have no coefficient.
+        final.lowered.coefficients + (0.0,) * len(totals),
         intercept=final.lowered.intercept,
         link="logit",
         transforms=manifest.transforms(),

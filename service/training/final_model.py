@@ -21,7 +21,7 @@ from service.errors import ArtifactRejected
 from service.registry.lower import LoweredModel, LoweringProof, lower, prove
 from service.training.applicability import Reference, reference
 from service.training.cohort import Floats
-from service.training.dataset import AnalyteColumn, Dataset, Rows
+from service.training.dataset import AnalyteColumn, Dataset, LibraryTotal, Rows
 from service.training.recipe import Model
 
 AGREEMENT = 1e-9
@@ -34,11 +34,14 @@ _CLOUD = 10_000
 class FinalModel:
     """What is served. Columns (k,) are the panel's analytes, then the model's covariates, on the normalised scale.
 
+    `totals` are the library totals the panel's counts are divided by: inputs of the score, but no columns of these, for
+    nothing is learned of them.
     `imputed` (k,) stands in for a missing value; `covariance` (k + 1, k + 1) of intercept and coefficients.
     """
 
     model: Model
     analytes: tuple[AnalyteColumn, ...]
+    totals: tuple[LibraryTotal, ...]
     estimator: Pipeline
     lowered: LoweredModel
     proof: LoweringProof
@@ -67,9 +70,12 @@ def finish(dataset: Dataset, model: Model, refits: tuple[Model, ...], generator:
     complete = np.where(np.isnan(values), imputed, values)
     known = reference(complete, dataset.fit.design.person)
     proof = prove(estimator, lowered, np.concatenate([complete, _cloud(known, generator)]))
+    analytes = tuple(dataset.analytes[column] for column in model.columns)
+    divided_by = {analyte.total for analyte in analytes}
     return FinalModel(
         model=model,
-        analytes=tuple(dataset.analytes[column] for column in model.columns),
+        analytes=analytes,
+        totals=tuple(total for total in dataset.totals if total.name in divided_by),
         estimator=estimator,
         lowered=lowered,
         proof=proof,

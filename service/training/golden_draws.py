@@ -14,8 +14,8 @@ import numpy as np
 
 from service.registry.scorer import LinearScorer
 from service.training.applicability import Reference
-from service.training.cohort import Floats
-from service.training.dataset import AnalyteColumn
+from service.training.cohort import Flags, Floats
+from service.training.dataset import AnalyteColumn, LibraryTotal
 from service.training.golden_vectors import CUT_POINT_MARGIN, Row, boundary_rows
 
 TYPICAL = 32
@@ -23,32 +23,53 @@ TYPICAL = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """The panel's columns: its analytes, then covariates; `low` and `high` (k,) are their plausible range in panel
-    units, `whole` (k,) marks binary covariates."""
+    """The panel's columns (k,): its analytes, the model's covariates, the library totals.
+
+    `low` and `high` (k,) are their plausible range in panel units; `whole` (k,) marks what is sent as a whole number:
+    binary covariates, counts and totals.
+    """
 
     analytes: tuple[AnalyteColumn, ...]
+    totals: tuple[LibraryTotal, ...]
     low: Floats
     high: Floats
-    whole: Floats
+    whole: Flags
 
     def to_panel_units(self, row: Floats) -> Floats:
-        """A row (k,) of normalised values in panel units."""
+        """A row (k,) of normalised values in panel units; the totals in it are as they are."""
         found = row.copy()
         for place, analyte in enumerate(self.analytes):
-            found[place] = analyte.to_panel_unit(row[place : place + 1])[0]
+            found[place] = analyte.to_panel_unit(float(row[place]), self._by(analyte, row))
         return found
 
     def normalised(self, row: Floats) -> Floats:
         """A row (k,) in panel units on the normalised scale."""
         found = row.copy()
         for place, analyte in enumerate(self.analytes):
-            if analyte.offset is not None:
-                found[place] = np.log2(row[place] + analyte.offset)
+            found[place] = analyte.normalised(float(row[place]), self._by(analyte, row))
         return found
 
     def inside(self, row: Floats) -> bool:
         """Whether a row in panel units lies in the plausible range."""
         return bool(((row >= self.low) & (row <= self.high)).all())
+
+    def clipped(self, row: Floats) -> Floats:
+        """A row in panel units brought into the plausible range, and no count above its total."""
+        found = np.clip(row, self.low, self.high)
+        for place, analyte in enumerate(self.analytes):
+            if analyte.total is not None:
+                found[place] = min(found[place], self._by(analyte, found))
+        return found
+
+    def drawn_totals(self, generator: np.random.Generator) -> Floats:
+        """The library totals (t,) of a made-up sample, whole and within their range."""
+        logs = [total.centre + total.spread * generator.standard_normal() for total in self.totals]
+        first = len(self.low) - len(self.totals)
+        return np.clip(np.round(np.exp2(logs)), np.ceil(self.low[first:]), np.floor(self.high[first:]))
+
+    def _by(self, analyte: AnalyteColumn, row: Floats) -> float:
+        names = [total.name for total in self.totals]
+        return 1.0 if analyte.total is None else float(row[names.index(analyte.total) - len(names)])
 
 
 def golden_rows(
@@ -70,9 +91,9 @@ def golden_rows(
 def _typical(columns: Columns, known: Reference, generator: np.random.Generator) -> Iterator[Floats]:
     for _ in range(TYPICAL):
         drawn = known.location + known.spread * (known.factor @ generator.standard_normal(len(known.location)))
-        row = columns.to_panel_units(drawn)
-        row = np.where(columns.whole > 0, np.round(row), _short(row))
-        yield np.clip(row, columns.low, columns.high) + 0.0
+        row = columns.to_panel_units(np.concatenate([drawn, columns.drawn_totals(generator)]))
+        row = np.where(columns.whole, np.round(row), _short(row))
+        yield columns.clipped(row) + 0.0
 
 
 def _short(row: Floats) -> Floats:
@@ -82,7 +103,10 @@ def _short(row: Floats) -> Floats:
 
 
 def _near(columns: Columns, scorer: LinearScorer, cut_point: float, start: Floats) -> Iterator[Floats]:
-    """Just below and just above a cut-point, by moving one analyte alone where its range allows that."""
+    """Just below and just above a cut-point, by moving one analyte alone where its range allows that.
+
+    A count that is moved is a plain number there: no whole one lies that near.
+    """
     target = float(np.log(cut_point / (1.0 - cut_point)))
     used = columns.normalised(start)
     now = scorer.baseline + sum(w * v for w, v in zip(scorer.coefficients, used.tolist(), strict=True))

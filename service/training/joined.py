@@ -69,6 +69,12 @@ class Joined:
                 self.problems.append(self.problem(name, taken[row], column, "is not a finite number"))
         return values[self.rows[name]]
 
+    def matrix(self, columns: Sequence[str], table: str) -> Floats:
+        """`numbers` of several columns of a table side by side (n, p)."""
+        if not columns:
+            return np.zeros((self.count, 0))
+        return np.column_stack([self.numbers(column, table) for column in columns])
+
     def problem(self, table: str, line: int, column: str, what: str) -> Problem:
         """A problem of one cell; `line` counts joined rows, the message names the line of the table's file."""
         number = int(self.rows[table][line]) + 2

@@ -17,6 +17,7 @@ from service.training.evidence import Evidence
 from service.training.final_model import FinalModel
 from service.training.findings import Finding
 from service.training.intervals import middle
+from service.training.procedure import procedure
 from service.training.publish import panel_analyte
 from service.training.settings_of import FINAL_RUNS
 from service.training.spec import CovariateColumn, Spec
@@ -43,7 +44,7 @@ def document(
         "intended_use": plain["intended_use"],
         "panel": _panel(spec, final),
         "max_substitutions": spec.max_substitutions,
-        "covariates": [_covariate(c) for c in spec.covariates if c.in_model],
+        "covariates": [*(_covariate(c) for c in spec.covariates if c.in_model), *_totals(spec, final)],
         "gates": plain["gates"],
         "normalisation": _normalisation(final),
         "reference_distribution": _reference(final),
@@ -59,7 +60,12 @@ def document(
 
 
 def codes(spec: Spec, final: FinalModel) -> tuple[str, ...]:
-    """The manifest's columns: accessions, then the model's covariates."""
+    """The manifest's columns: those with a term, then the library totals, which are only divided by."""
+    return _with_terms(spec, final) + tuple(total.name for total in final.totals)
+
+
+def _with_terms(spec: Spec, final: FinalModel) -> tuple[str, ...]:
+    """Accessions, then the model's covariates."""
     return tuple(a.accession for a in final.analytes) + tuple(c.name for c in spec.covariates if c.in_model)
 
 
@@ -70,7 +76,7 @@ def _panel(spec: Spec, final: FinalModel) -> list[dict[str, Any]]:
         bounds = (group.range.low, group.range.high)
         entry = panel_analyte(analyte.accession, analyte.name, analyte.kind, group.unit, bounds)
         if group.missing == "mean":
-            locked = float(analyte.to_panel_unit(final.imputed[place : place + 1])[0])
+            locked = analyte.to_panel_unit(float(final.imputed[place]))
             entry["absent"] = {"action": "impute", "value": min(max(locked, bounds[0]), bounds[1])}
         found.append(entry)
     return found
@@ -82,9 +88,20 @@ def _covariate(covariate: CovariateColumn) -> dict[str, Any]:
     return {**named, "range": bounds, "required": True}
 
 
+def _totals(spec: Spec, final: FinalModel) -> list[dict[str, Any]]:
+    named = {total.name: total for total in spec.totals}
+    given = [named[total.name].model_dump(mode="json") for total in final.totals]
+    return [{**total, "type": "number", "required": True} for total in given]
+
+
 def _normalisation(final: FinalModel) -> list[dict[str, Any]]:
+    ratios = [
+        {"step": "ratio", "numerator": a.accession, "denominator": a.total}
+        for a in final.analytes
+        if a.total is not None
+    ]
     offsets = sorted({a.offset for a in final.analytes if a.offset is not None})
-    return [
+    return ratios + [
         {"step": "log2", "analytes": [a.accession for a in final.analytes if a.offset == offset], "offset": offset}
         for offset in offsets
     ]
@@ -104,7 +121,7 @@ def _reference(final: FinalModel) -> dict[str, Any]:
 
 def _estimator(spec: Spec, final: FinalModel) -> dict[str, Any]:
     outcome = spec.cohort.outcome
-    terms = zip(codes(spec, final), final.lowered.coefficients, strict=True)
+    terms = zip(_with_terms(spec, final), final.lowered.coefficients, strict=True)
     proof = final.proof
     return {
         "format": "joblib",
@@ -200,29 +217,3 @@ def _training(spec: Spec, spec_digest: str, dataset: Dataset, final: FinalModel)
         "data_digest": dataset.digest,
         "code_version": f"exoscore {__version__}; spec {spec_digest}",
     }
-
-
-def procedure(spec: Spec, dataset: Dataset, final: FinalModel) -> str:
-    """How the model was made, in sentences."""
-    parts = []
-    for index, group in enumerate(spec.analytes):
-        count = sum(a.group == index for a in dataset.analytes)
-        steps = ", ".join(step.step for step in group.normalisation) or "none"
-        if group.choose == "all":
-            sizes = ", ".join(str(size) for size in spec.estimator.sizes)
-            least = (
-                f" detected in at least {group.min_detected:.0%} of the training people" if group.min_detected else ""
-            )
-            parts.append(
-                f"Of {count} analytes (table {group.table}) those{least} were ranked by the F statistic and the best "
-                f"{sizes} (at most {group.limit}) tried; normalisation within the sample: {steps}."
-            )
-        else:
-            parts.append(f"{count} analytes fixed beforehand (table {group.table}); normalisation: {steps}.")
-    penalties = ", ".join(f"{c:g}" for c in spec.estimator.penalties)
-    parts.append(
-        f"Standard scaling and L2-penalised logistic regression, C among {penalties}; number of analytes, C and "
-        f"cut-points by {spec.evaluation.inner_folds}-fold cross-validation inside the training people, on log loss. "
-        f"Chosen: {len(final.analytes)} analytes, C = {final.model.penalty:g}. No recalibration."
-    )
-    return " ".join(parts)

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from service.errors import Problem
 from service.registry.manifest_problems import problems_of
 from service.training.spec import Spec
-from service.training.spec_checks import check, check_steps
+from service.training.spec_checks import check
+from service.training.spec_step_checks import check_steps
 from service.training.yaml_strict import SpecRejected, load_yaml
 
 SPEC_MAX_BYTES = 1 << 20

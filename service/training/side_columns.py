@@ -8,6 +8,7 @@ from service.training.analyte_columns import Measured, varies
 from service.training.cohort import Floats
 from service.training.joined import Joined
 from service.training.spec import CovariateColumn, Spec, TechnicalColumn
+from service.training.spec_steps import ShareOfTotal
 
 MIN_WIDTH = 50
 """Fewest analytes of a group for its total signal to speak of the measurement: the total of a small panel is the panel
@@ -40,7 +41,8 @@ def _covariate(covariate: CovariateColumn, joined: Joined) -> Floats:
 
 
 def technical_matrix(spec: Spec, joined: Joined, measured: Measured) -> tuple[tuple[str, ...], Floats]:
-    """Names and columns (n, t): detected analytes and total signal of every wide group, and the spec's own columns."""
+    """Names and columns (n, t): detected analytes and total signal of every wide group, the library total where it is
+    not the sum of a small panel, and the spec's own columns."""
     names: list[str] = []
     columns: list[Floats] = []
     for index, width in enumerate(measured.widths):
@@ -48,6 +50,12 @@ def technical_matrix(spec: Spec, joined: Joined, measured: Measured) -> tuple[tu
             names += [f"number of detected analytes ({spec.analytes[index].table})"]
             names += [f"total signal ({spec.analytes[index].table})"]
             columns += [measured.found[:, index], measured.signal[:, index]]
+        step = spec.analytes[index].divided_by
+        if isinstance(step, ShareOfTotal) and (width >= MIN_WIDTH or step.total is not None):
+            name = f"library total ({step.covariate.name})"
+            if name not in names:
+                names.append(name)
+                columns.append(np.log2(measured.totals.by_group[index]))
     for technical in spec.technical:
         for name, column in _technical(technical, joined):
             names.append(name)

@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.registry.manifest_base import Code, Day, Group, NonNegative, Positive, Text, Version
+from service.registry.manifest_base import Code, Day, Group, Positive, Text, Version
 from service.registry.manifest_estimator import Parent
 from service.registry.manifest_evidence import CardTexts, Condition, Contact, ModelWarning, Reference
 from service.registry.manifest_panel import GateCode, GateSpec, IntendedUseSpec, Range
+from service.training.spec_steps import Log2Step, NormalisationStep, PerMillion, ShareOfTotal, TotalCovariate
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -73,27 +74,6 @@ class CohortSpec(Group):
     held_out: HeldOut | None = None
 
 
-class PerMillion(Group):
-    """Each value divided by its own sample's library total, times a million.
-
-    `total` is a column of the same table, or null for the sum of all columns the spec gives no other meaning. A
-    laboratory can do the same for one patient, and sends the quotient: the panel's unit is the unit after this step.
-    """
-
-    step: Literal["per_million"]
-    total: Text | None = None
-
-
-class Log2Step(Group):
-    """log2(value + offset); the offset is locked and goes into the manifest."""
-
-    step: Literal["log2"]
-    offset: NonNegative
-
-
-NormalisationStep = Annotated[PerMillion | Log2Step, Field(discriminator="step")]
-
-
 class Named(Group):
     """A column of the table and the analyte it measures, by accession or exact name."""
 
@@ -121,6 +101,22 @@ class AnalyteGroup(Group):
     detected_above: float | None = None
     min_detected: Annotated[float, Field(ge=0, le=1)] = 0.0
     missing: Literal["refuse", "mean"] = "refuse"
+
+    @property
+    def divided_by(self) -> PerMillion | ShareOfTotal | None:
+        """The step that divides by a library total, if there is one."""
+        return next((step for step in self.normalisation if isinstance(step, PerMillion | ShareOfTotal)), None)
+
+    @property
+    def offset(self) -> float | None:
+        """The offset of its log2 step, None without one."""
+        return next((step.offset for step in self.normalisation if isinstance(step, Log2Step)), None)
+
+    @property
+    def total(self) -> TotalCovariate | None:
+        """The library total that goes into the score with its counts; None where no counts go in."""
+        step = self.divided_by
+        return step.covariate if isinstance(step, ShareOfTotal) else None
 
 
 class CovariateColumn(Group):
@@ -264,3 +260,8 @@ class Spec(Group):
     parent: Parent | None = None
     contacts: Annotated[tuple[Contact, ...], Field(min_length=1)]
     card: CardTexts
+
+    @property
+    def totals(self) -> tuple[TotalCovariate, ...]:
+        """The library totals that go into the score, each once, in the order of the groups."""
+        return tuple(dict.fromkeys(group.total for group in self.analytes if group.total is not None))

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 from service.domain.analytes import catalogue
 from service.domain.units import parse_unit
 from service.errors import Problem
 from service.registry.semver import find_version, is_name
-from service.training.spec import AnalyteGroup, Log2Step, PerMillion, Spec, TwoSided
-
-RELATIVE_STEPS = frozenset(
-    {"z_score", "zscore", "scale", "min_max", "minmax", "quantile", "rank", "median", "tmm", "vst", "rle", "combat"}
-)
-"""Normalisations over a whole cohort, as they are commonly called: one patient has no cohort."""
-
-
-def check_steps(document: dict[str, Any]) -> tuple[Problem, ...]:
-    """Problems of steps that are known and refused, found before the schema calls them unknown."""
-    groups = document.get("analytes")
-    return tuple(
-        Problem(
-            f"/analytes/{index}/normalisation/{place}/step",
-            "cohort_relative",
-            "A step over the whole cohort cannot be applied to one patient's sample.",
-            "Use per_million or log2, or a unit that the laboratory reports.",
-        )
-        for index, group in enumerate(groups if isinstance(groups, list) else [])
-        if isinstance(group, dict) and isinstance(group.get("normalisation"), list)
-        for place, step in enumerate(group["normalisation"])
-        if isinstance(step, dict) and str(step.get("step")) in RELATIVE_STEPS
-    )
+from service.training.spec import AnalyteGroup, Spec, TwoSided
+from service.training.spec_step_checks import check_group_steps, check_totals, distinct
 
 
 def check(spec: Spec) -> tuple[Problem, ...]:
     """Every problem of meaning in a spec that fits the schema."""
     groups = (_group(f"/analytes/{index}", group, spec) for index, group in enumerate(spec.analytes))
-    found = chain(_identity(spec), _cohort(spec), *groups, _columns(spec), _estimator(spec), _output(spec))
+    found = chain(
+        _identity(spec), _cohort(spec), *groups, check_totals(spec), _columns(spec), _estimator(spec), _output(spec)
+    )
     return tuple(found)
 
 
@@ -52,7 +32,7 @@ def _identity(spec: Spec) -> Iterator[Problem]:
 def _cohort(spec: Spec) -> Iterator[Problem]:
     cohort = spec.cohort
     outcome = cohort.outcome
-    yield from _distinct("/cohort/tables", cohort.tables)
+    yield from distinct("/cohort/tables", cohort.tables)
     if set(outcome.positive) & set(outcome.negative):
         yield Problem("/cohort/outcome", "overlap", "A value is both positive and negative.", "List it once.")
     if outcome.positive_class == outcome.negative_class:
@@ -71,20 +51,8 @@ def _group(pointer: str, group: AnalyteGroup, spec: Spec) -> Iterator[Problem]:
         yield Problem(f"{pointer}/unit", "unit", "Not a unit the product accepts.", "Use UCUM or an annotated code.")
     if not group.range.low < group.range.high:
         yield Problem(f"{pointer}/range", "range", "The range is empty or reversed.", "Low must be below high.")
-    yield from _steps(f"{pointer}/normalisation", group)
+    yield from check_group_steps(f"{pointer}/normalisation", group)
     yield from _choice(pointer, group, spec)
-
-
-def _steps(pointer: str, group: AnalyteGroup) -> Iterator[Problem]:
-    names = [step.step for step in group.normalisation]
-    yield from _distinct(pointer, names)
-    if names == ["log2", "per_million"]:
-        yield Problem(pointer, "order", "A logarithm cannot be taken per million.", "Put per_million first.")
-    for step in group.normalisation:
-        if isinstance(step, Log2Step) and group.range.low + step.offset <= 0:
-            yield Problem(pointer, "range", "log2 is not defined over the whole range.", "Raise range or offset.")
-        if isinstance(step, PerMillion) and group.unit not in {"{CPM}", "{RPM}"}:
-            yield Problem(pointer, "unit", "Counts per million are in {CPM} or {RPM}.", "Correct the unit.")
 
 
 def _choice(pointer: str, group: AnalyteGroup, spec: Spec) -> Iterator[Problem]:
@@ -107,11 +75,11 @@ def _choice(pointer: str, group: AnalyteGroup, spec: Spec) -> Iterator[Problem]:
         if known is None or known.kind != group.kind:
             text = "Not the accession or the exact name of an analyte of this kind."
             yield Problem(f"{pointer}/choose/{index}/analyte", "analyte", text, "Look it up in the catalogue.")
-    yield from _distinct(f"{pointer}/choose", [named.column for named in group.choose])
+    yield from distinct(f"{pointer}/choose", [named.column for named in group.choose])
 
 
 def _columns(spec: Spec) -> Iterator[Problem]:
-    yield from _distinct("/covariates", [c.name for c in spec.covariates])
+    yield from distinct("/covariates", [c.name for c in spec.covariates])
     for index, covariate in enumerate(spec.covariates):
         pointer = f"/covariates/{index}"
         try:
@@ -140,10 +108,4 @@ def _output(spec: Spec) -> Iterator[Problem]:
         text = "A two-sided rule and the category between belong together."
         yield Problem("/categories/between", "zone", text, "Give both or neither.")
     given = [words.at_or_above.code, words.below.code] + ([words.between.code] if words.between else [])
-    yield from _distinct("/categories", given)
-
-
-def _distinct(pointer: str, values: Iterable[str]) -> Iterator[Problem]:
-    found = list(values)
-    if len(set(found)) != len(found):
-        yield Problem(pointer, "repeated", "Something is listed twice.", "List each once.")
+    yield from distinct("/categories", given)
