@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from service.training.dataset import Dataset
 from service.training.final_model import FinalModel
-from service.training.spec import Spec
-from service.training.spec_steps import Log2Step, PerMillion, ShareOfTotal
+from service.training.spec import AnalyteGroup, Spec
+from service.training.spec_steps import ShareOfTotal
 
 
 def procedure(spec: Spec, dataset: Dataset, final: FinalModel) -> str:
@@ -13,7 +13,7 @@ def procedure(spec: Spec, dataset: Dataset, final: FinalModel) -> str:
     parts = []
     for index, group in enumerate(spec.analytes):
         count = sum(a.group == index for a in dataset.analytes)
-        steps = ", ".join(_told(step) for step in group.normalisation) or "none"
+        steps = _steps(group)
         if group.choose == "all":
             sizes = ", ".join(str(size) for size in spec.estimator.sizes)
             least = (
@@ -34,11 +34,13 @@ def procedure(spec: Spec, dataset: Dataset, final: FinalModel) -> str:
     return " ".join(parts)
 
 
-def _told(step: PerMillion | ShareOfTotal | Log2Step) -> str:
+def _steps(group: AnalyteGroup) -> str:
+    step = group.divided_by
     if not isinstance(step, ShareOfTotal):
-        return step.step
+        return ", ".join(given.step for given in group.normalisation) or "none"
     whence = "the sum of all counts of the table" if step.total is None else f"column {step.total}"
+    logarithm = "" if group.offset is None else f", then log2 with an offset of {group.offset:g}"
     return (
-        f"each count as its share of the library total {step.covariate.name} ({whence}), "
-        "which is an input of the score and has no coefficient"
+        f"each count as its share of the library total {step.covariate.name} ({whence}), an input of the score without "
+        f"a coefficient{logarithm}"
     )
