@@ -158,3 +158,46 @@ def write_spec(path: Path, document: Mapping[str, Any]) -> Path:
     """JSON is YAML as the strict reader takes it."""
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
+
+
+def simulate_counts(
+    seed: int, *, people: int = 80, analytes: int = 20, related: int = 2, effect: float = 1.2
+) -> Cohort:
+    """Counts of miRNAs, and of one other small RNA, in libraries of about 60 000 whose depth tells nothing."""
+    generator = np.random.default_rng(seed)
+    positive = np.arange(people) % 2 == 0
+    logs = generator.normal(-8.0, 0.5, size=(people, analytes)) + generator.normal(0.0, 1.0, size=analytes)
+    logs[np.ix_(positive, np.arange(related))] += effect * directions(related)
+    depth = np.exp(generator.normal(np.log(60_000), 0.6, size=people))[:, np.newaxis]
+    known = generator.poisson(np.exp2(logs) * depth)
+    other = generator.poisson(0.5 * depth)
+    names = [*NAMES[MIRNA][:analytes], "another small RNA"]
+    return Cohort(np.concatenate([known, other], axis=1).astype(np.float64), positive, names=names)
+
+
+TOTAL = {
+    "name": "library_total",
+    "title": "Library total",
+    "unit": "{counts}",
+    "range": {"low": 1000, "high": 10_000_000},
+}
+
+
+def share_of_total(total: str | None = None, **changes: Any) -> dict[str, Any]:
+    """The step that makes a count a share of its library, with the covariate changed by `changes`."""
+    return {"step": "share_of_total", "total": total, "covariate": TOTAL | changes}
+
+
+def all_counts(*steps: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A group of counts in the table `mirna`; without `steps`, shares of the sum of its columns, in log2."""
+    group = {"kind": "mirna", "table": "mirna", "unit": "{counts}", "range": {"low": 0, "high": 1e6}, "limit": 2}
+    given = steps or (share_of_total(), {"step": "log2", "offset": 1e-5})
+    return all_proteins(**group | {"normalisation": list(given)} | changes)
+
+
+def counts_document(*groups: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A spec over one table of counts, without covariates of the person."""
+    cohort = spec_document()["cohort"] | {"tables": ["mirna"]}
+    estimator = {"kind": "ridge_logistic", "penalties": [1], "sizes": [2]}
+    given = {"cohort": cohort, "analytes": list(groups) or [all_counts()], "covariates": [], "estimator": estimator}
+    return spec_document(**given | changes)
