@@ -12,6 +12,7 @@ from typing import Any
 
 from service.domain.signature import Signature
 from service.registry.card_document import card_document
+from service.registry.card_required import missing_fields
 from service.registry.manifest import Manifest
 from service.registry.page import page_html, page_markdown, page_plain
 
@@ -19,7 +20,10 @@ from service.registry.page import page_html, page_markdown, page_plain
 def card_json(
     manifest: Manifest, digest: str, signatures: Sequence[Signature] = (), publisher: str | None = None
 ) -> dict[str, Any]:
-    """The card as a plain document: name, version, digest, status, who signed, and the sections people read."""
+    """The card as a plain document: name, version, digest, status, who signed, and the sections people read.
+
+    `missing_fields` are JSON pointers of what the manifest must say before the version is put to work.
+    """
     page = card_document(manifest, digest, signatures, publisher)
     return {
         "name": manifest.name,
@@ -28,6 +32,7 @@ def card_json(
         "status_claim": manifest.status_claim,
         "publisher": publisher,
         "signatures": [asdict(signature) for signature in signatures],
+        "missing_fields": list(missing_fields(manifest)),
         "title": page.title,
         "sections": page_plain(page),
     }
@@ -43,5 +48,5 @@ def card_markdown(
 def card_html(
     manifest: Manifest, digest: str, signatures: Sequence[Signature] = (), publisher: str | None = None
 ) -> str:
-    """The card as one self-contained HTML page without scripts; text of the manifest is escaped."""
+    """The card as one self-contained HTML page with its figures, without scripts; text of the manifest is escaped."""
     return page_html(card_document(manifest, digest, signatures, publisher))

@@ -1,27 +1,22 @@
 """A model card as a page: headed sections of paragraphs, lists and tables, made from the manifest and its signatures.
 
-The order is a reader's: what it is for, how good it is and on whom, and when not to use it stand first; the numbers
-follow. What the manifest does not have is shown as "not available", never left out. Who signed stands with when, as
-what and why (21 CFR 11.50).
+The order is a reader's: one page in plain words, what it is for, how good it is, on whom and when not to use it, with
+every warning; then figures; then tables. What the manifest does not have is shown as "not available", never left out,
+and every card has the same sections. Who signed stands with when, as what and why (21 CFR 11.50).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from service.domain.score import display
 from service.domain.signature import Signature, is_approved
+from service.registry import card_figures as drawn
 from service.registry import card_tables as tables
+from service.registry.card_frameworks import FRAMEWORKS, framework_table
+from service.registry.card_opening import opening
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import NOT_AVAILABLE
 from service.registry.page import Page, Section, Table
-
-STATUS = {
-    "research_use_only": "RESEARCH USE ONLY. Not for use in diagnostic procedures.",
-    "laboratory_developed": "Laboratory-developed test.",
-    "ivd": "In-vitro diagnostic medical device.",
-}
-
 
 NO_APPROVAL = "No approval is on record."
 NO_PUBLISHER = "No signature of a publisher is on record."
@@ -37,35 +32,33 @@ def card_document(
     return Page(
         title=f"{manifest.title}: {manifest.name} {manifest.version}",
         sections=(
-            *_opening(manifest),
+            *opening(manifest),
+            *_figures(manifest),
             _signatures(signatures),
             *_numbers(manifest),
             *_background(manifest),
+            *_frameworks(manifest),
             _identity(manifest, digest, publisher),
         ),
     )
 
 
-def _opening(manifest: Manifest) -> Iterable[Section]:
-    use = manifest.intended_use
-    yield Section("Status", (STATUS[manifest.status_claim],), strong=True)
-    yield Section("What it is for", (manifest.summary, use.purpose, f"Users: {use.users}"))
-    yield Section("How good it is, and on whom", _headlines(manifest), table=_table(tables.performance(manifest)))
-    yield Section("When not to use it", items=use.cautioned_uses)
-    yield Section("Limitations", items=manifest.limitations)
-    yield Section("Warnings", items=tuple(w.text for w in manifest.warnings) or (NOT_AVAILABLE,))
-
-
-def _headlines(manifest: Manifest) -> tuple[str, ...]:
-    first = next(iter(manifest.performance), None)
-    if first is None:
-        return (NOT_AVAILABLE,)
-    shown = f"{first.metric} {display(first.value)}{tables.interval(first.interval)} on the {first.cohort}."
-    return (shown, manifest.card.interpretation)
+def _figures(manifest: Manifest) -> Iterable[Section]:
+    """A section for every kind of figure, whether there is one or not: what is missing is told."""
+    for title, figures in (
+        ("ROC curve", drawn.roc_figures(manifest)),
+        ("Calibration", drawn.calibration_figures(manifest)),
+        ("Decision curve", drawn.decision_figures(manifest)),
+        ("Distribution of scores", drawn.score_figures(manifest)),
+        ("Learning curve", drawn.learning_figures(manifest)),
+        ("Coefficients and their intervals", drawn.coefficient_figures(manifest)),
+    ):
+        yield Section(title, () if figures else (NOT_AVAILABLE,), figures=figures)
 
 
 def _numbers(manifest: Manifest) -> Iterable[Section]:
     output = manifest.output
+    yield Section("Performance", table=_table(tables.performance(manifest)))
     yield Section("Panel", table=_table(tables.panel(manifest)))
     yield Section("Covariates", table=_table(tables.covariates(manifest)))
     yield Section("Intended use", table=_table(tables.intended_use(manifest)))
@@ -90,6 +83,11 @@ def _background(manifest: Manifest) -> Iterable[Section]:
     yield Section("Lineage", tables.lineage(manifest))
     yield Section("References", items=tables.references(manifest))
     yield Section("Contacts", items=tuple(f"{c.role}: {c.name} ({c.address})" for c in manifest.contacts))
+
+
+def _frameworks(manifest: Manifest) -> Iterable[Section]:
+    for framework in FRAMEWORKS:
+        yield Section(framework.title, (framework.source,), table=framework_table(framework, manifest))
 
 
 def _signatures(signatures: Sequence[Signature]) -> Section:

@@ -206,9 +206,9 @@ def controls(manifest: Manifest) -> Content:
 
 
 def curves(manifest: Manifest) -> Content:
-    """Which curves the manifest holds; their points are for programs."""
-    rows = [(c.kind, c.cohort, f"{len(c.points)} points, in the manifest") for c in manifest.curves]
-    return ("Curve", "On whom", "Points"), rows
+    """Which curves the manifest holds; the figures are drawn from their points."""
+    rows = [(c.kind, c.cohort, c.of or "", f"{len(c.points)} points, in the manifest") for c in manifest.curves]
+    return ("Curve", "On whom", "Of", "Points"), rows
 
 
 def training(manifest: Manifest) -> Content:

@@ -12,12 +12,13 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from service.registry import compare_tables as tables
-from service.registry.card_document import STATUS, card_document
+from service.registry.card_document import card_document
+from service.registry.card_opening import STATUS
 from service.registry.compare import Comparison, Side
 from service.registry.manifest_schema import Manifest
 from service.registry.page import Page, Section, Table, page_html, page_markdown, page_plain, page_text
 
-_TOLD_OTHERWISE: Final = frozenset({"Status", "Lineage", "How good it is, and on whom"})
+_TOLD_OTHERWISE: Final = frozenset({"Status", "Lineage", "How good it is, and on whom", "Performance"})
 _ALWAYS: Final = frozenset({"Panel", "Covariates", "Intended use", "Answer", "Cut-points and where they come from"})
 
 

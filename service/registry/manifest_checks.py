@@ -2,7 +2,7 @@
 
 Each check yields problems and none stops the others. The checks on terms and output are in `manifest_terms.py`, those
 on normalisation in `manifest_normalisation.py`, on covariance and reference distribution in `manifest_spread.py`, on
-calibration in `manifest_calibration.py`, on quality gates in `manifest_gates.py`.
+calibration in `manifest_calibration.py`, on quality gates in `manifest_gates.py`, on curves in `manifest_curves.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from service.domain.units import counts_cycles, parse_unit
 from service.errors import Problem
 from service.registry.manifest_base import NOT_AVAILABLE, Interval
 from service.registry.manifest_calibration import check_calibration
+from service.registry.manifest_curves import check_curves
 from service.registry.manifest_estimator import Fitted
 from service.registry.manifest_gates import check_gates
 from service.registry.manifest_normalisation import check_normalisation
@@ -48,6 +49,7 @@ def check(manifest: Manifest) -> tuple[Problem, ...]:
         check_spread(manifest),
         check_calibration(manifest),
         check_category(manifest),
+        check_curves(manifest),
     )
     return tuple(chain.from_iterable(checks))
 

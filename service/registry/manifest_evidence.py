@@ -55,12 +55,34 @@ class Performance(Group):
     date: Maybe[Day]
 
 
-class Curve(Group):
-    """Points of a curve the card may draw, as (x, y)."""
+class Band(Group):
+    """Where y lies at each point of a curve, `low` to `high` at `level` (0.95 for 95 %), each point for itself."""
 
-    kind: Literal["roc", "calibration", "decision"]
+    level: Annotated[float, Field(gt=0, lt=1)]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Curve(Group):
+    """Points (x, y) of a curve the card draws, measured on `cohort`.
+
+    - `roc`: 1 - specificity and sensitivity, both ascending;
+    - `calibration`: mean prediction and share of positives of groups of people, by prediction;
+    - `decision`: threshold and net benefit per person of acting on the version, or with `of` set to `everybody` of
+      acting on all alike; acting on nobody gains nothing at any threshold and is not listed;
+    - `scores`: where a bin of the score begins, and the share of the class `of` in it; the last point closes the last
+      bin, with share 0;
+    - `learning`: people learned on, and the AUC on others.
+
+    `people` counts those measured, by class.
+    """
+
+    kind: Literal["roc", "calibration", "decision", "scores", "learning"]
     cohort: Text
     points: Annotated[tuple[tuple[float, float], ...], Field(min_length=2)]
+    of: Text | None = None
+    people: dict[Text, Annotated[int, Field(ge=0)]] | None = None
+    band: Band | None = None
 
 
 class NegativeControl(Group):

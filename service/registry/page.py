@@ -9,11 +9,26 @@ from __future__ import annotations
 
 import re
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from itertools import count
 from typing import Any, Final
+
+from service.registry.figure import Figure, Table, figure_plain
+from service.registry.figure_svg import figure_svg
+from service.registry.visible import escaped, visible
+
+__all__ = [
+    "WIDTH",
+    "Page",
+    "Section",
+    "Table",
+    "page_html",
+    "page_markdown",
+    "page_plain",
+    "page_text",
+    "visible",
+]
 
 WIDTH: Final = 100
 """How many characters a line of plain text has at most, where its words allow it."""
@@ -22,29 +37,22 @@ _STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}th,td{border:1px solid #999;padding:.3rem .6rem;"
     "text-align:left;vertical-align:top;overflow-wrap:anywhere}.status{border:3px solid #a00;padding:.6rem;color:#a00}"
+    "figure{margin:1rem 0;break-inside:avoid}svg{max-width:100%;height:auto}figcaption{max-width:40rem}"
 )
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _MARKDOWN_START = re.compile(r"^([0-9]{0,9})([-+=.)])(?=[\s=-]|$)")
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table; every cell is text, and every row is as long as the head."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section; `strong` paragraphs are set in bold."""
+    """One section; `strong` paragraphs are set in bold. Figures are drawn in HTML, and told in numbers elsewhere."""
 
     title: str
     paragraphs: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     table: Table | None = None
     strong: bool = False
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +61,6 @@ class Page:
 
     title: str
     sections: tuple[Section, ...]
-
-
-def visible(text: str) -> str:
-    """`text` with every character that is not seen, or changes what is seen, as its number: `<U+202E>`."""
-    if text.isprintable():
-        return text
-    return "".join(_seen(character) for character in text)
-
-
-def _seen(character: str) -> str:
-    unseen = unicodedata.category(character) in _UNSEEN and character not in "\t\n\r"
-    return f"<U+{ord(character):04X}>" if unseen else character
 
 
 def page_plain(page: Page) -> list[dict[str, Any]]:
@@ -77,6 +73,7 @@ def page_plain(page: Page) -> list[dict[str, Any]]:
             "table": None
             if section.table is None
             else {"head": list(section.table.head), "rows": [list(row) for row in section.table.rows]},
+            "figures": [figure_plain(figure) for figure in section.figures],
         }
         for section in page.sections
     ]
@@ -91,6 +88,8 @@ def page_markdown(page: Page) -> str:
         parts += [f"{mark}{_markdown(p)}{mark}" for p in section.paragraphs]
         if section.items:
             parts.append("\n".join(f"- {_markdown(item)}" for item in section.items))
+        for figure in section.figures:
+            parts += [f"**{_markdown(figure.title)}**", _markdown(figure.finding), _markdown_table(figure.table)]
         if section.table is not None:
             parts.append(_markdown_table(section.table))
     return "\n\n".join(parts) + "\n"
@@ -113,8 +112,9 @@ def _markdown_table(table: Table) -> str:
 
 def page_html(page: Page) -> str:
     """The page as one self-contained HTML document without scripts."""
-    title = _html(page.title)
-    body = "\n".join(_html_section(section) for section in page.sections)
+    title = escaped(page.title)
+    numbers = count(1)
+    body = "\n".join(_html_section(section, numbers) for section in page.sections)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -122,25 +122,28 @@ def page_html(page: Page) -> str:
     )
 
 
-def _html(text: str) -> str:
-    return escape(visible(text))
-
-
-def _html_section(section: Section) -> str:
-    parts = [f"<h2>{_html(section.title)}</h2>"]
+def _html_section(section: Section, numbers: Iterator[int]) -> str:
+    parts = [f"<h2>{escaped(section.title)}</h2>"]
     for paragraph in section.paragraphs:
-        text = _html(paragraph)
+        text = escaped(paragraph)
         parts.append(f'<p class="status"><strong>{text}</strong></p>' if section.strong else f"<p>{text}</p>")
     if section.items:
-        parts.append("<ul>" + "".join(f"<li>{_html(item)}</li>" for item in section.items) + "</ul>")
+        parts.append("<ul>" + "".join(f"<li>{escaped(item)}</li>" for item in section.items) + "</ul>")
+    for figure, number in zip(section.figures, numbers, strict=False):
+        parts.append(_html_figure(figure, number))
     if section.table is not None:
         parts.append(_html_table(section.table))
     return "<section>\n" + "\n".join(parts) + "\n</section>"
 
 
+def _html_figure(figure: Figure, number: int) -> str:
+    said = f"<strong>{escaped(figure.title)}</strong> {escaped(figure.finding)}"
+    return f"<figure>\n{figure_svg(figure, number)}\n<figcaption>{said}</figcaption>\n</figure>"
+
+
 def _html_table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{_html(cell)}</th>' for cell in table.head)
-    rows = "\n".join("<tr>" + "".join(f"<td>{_html(c)}</td>" for c in row) + "</tr>" for row in table.rows)
+    head = "".join(f'<th scope="col">{escaped(cell)}</th>' for cell in table.head)
+    rows = "\n".join("<tr>" + "".join(f"<td>{escaped(c)}</td>" for c in row) + "</tr>" for row in table.rows)
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
 
 
@@ -153,6 +156,8 @@ def page_text(page: Page) -> str:
             lines += _wrapped(paragraph, "")
         for item in section.items:
             lines += _wrapped(item, "- ")
+        for figure in section.figures:
+            lines += [*_wrapped(f"{figure.title}. {figure.finding}", ""), *_text_table(figure.table)]
         if section.table is not None:
             lines += _text_table(section.table)
         blocks.append("\n".join(lines))

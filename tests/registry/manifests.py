@@ -55,7 +55,9 @@ def rich() -> Document:
     document["estimator"]["coefficient_covariance"] = square
     document["estimator"]["calibration"] = {"method": "isotonic", "parameters": {"x": [0.0, 1.0], "a": 2.0}}
     document["output"]["indeterminate_zone"] = {"low": 0.2, "high": 0.8, "meaning": "m"}
+    band = {"level": 0.95, "low": [0.0, 1.0], "high": [0.0, 1.0]}
     document["curves"] = [{"kind": "roc", "cohort": "c", "points": [[0.0, 0.0], [1.0, 1.0]]}]
+    document["curves"][0] |= {"of": "o", "people": {"k": 40}, "band": band}
     document["negative_controls"] = [
         {"name": "n", "metric": "m", "value": 0.5, "interval": interval, "expected": "e", "method": "m"}
     ]
@@ -121,7 +123,7 @@ def mutations(document: Document, steps: Steps) -> Iterator[Document]:
         candidates = (was + 1, was / 2, -was, *candidates)
     elif was is None:
         candidates = ({"low": 0.1, "high": 0.2, "meaning": "m"}, {"version": "0.9.0", "change": "c", "reason": "r"})
-        candidates += (0.5, "MIMAT0000082")
+        candidates += (0.5, "MIMAT0000082", {"level": 0.5, "low": [0.0], "high": [1.0]})
     for candidate in candidates:
         if repr(candidate) == repr(was) or candidate in _beside(document, steps):
             continue

@@ -9,10 +9,18 @@ HOSTILE = "<script>alert(1)</script> | **b** [x](javascript:y) `c` &lt;b&gt; \"q
 """Text that tries to be markup in every form, to move a terminal's cursor, and to be read backwards."""
 
 _ESCAPED = re.compile(r"\\[\\`*_{}\[\]<>#|~$&.)=+-]")
+_ATTRIBUTES = frozenset(
+    {
+        *("lang", "charset", "name", "content", "class", "scope", "id", "role", "aria-labelledby", "xmlns", "viewbox"),
+        *("width", "height", "font-family", "font-size", "fill", "stroke", "stroke-width", "stroke-dasharray", "d"),
+        *("x", "y", "cx", "cy", "r", "points", "text-anchor", "transform"),
+    }
+)
 _TAGS = frozenset(
     {
         *("html", "head", "title", "style", "body", "section", "h1", "h2", "p", "strong", "ul", "li"),
         *("table", "thead", "tbody", "tr", "th", "td"),
+        *("figure", "figcaption", "svg", "desc", "path", "text", "polyline", "polygon", "circle", "rect"),
     }
 )
 
@@ -30,10 +38,14 @@ class Html(HTMLParser):
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert not {name for name, _ in attrs} - {"lang", "charset", "name", "content", "class", "scope"}
+        assert not {name for name, _ in attrs} - _ATTRIBUTES
         if tag != "meta":
             assert tag in _TAGS
             self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag

@@ -15,16 +15,29 @@ Document = dict[str, Any]
 Parse = Callable[[Document], Manifest]
 
 
-def test_the_card_opens_with_status_use_quality_and_when_not_to_use_it(parse: Parse, tb_document: Document) -> None:
-    card = card_json(parse(tb_document), DIGEST)
-    titles = [section["title"] for section in card["sections"]]
-    assert titles[:5] == [
-        "Status",
-        "What it is for",
-        "How good it is, and on whom",
-        "When not to use it",
-        "Limitations",
-    ]
+OPENING = [
+    "Status",
+    "What it is for",
+    "How good it is, and on whom",
+    "When not to use it",
+    "Warnings",
+    "Limitations",
+]
+
+
+@pytest.mark.parametrize("model", ["tb_document", "pgd_document"])
+def test_one_page_in_words_stands_before_any_figure_and_any_table(
+    parse: Parse, request: pytest.FixtureRequest, model: str
+) -> None:
+    document = request.getfixturevalue(model)
+    card = card_json(parse(document), DIGEST)
+    sections = card["sections"]
+    assert [section["title"] for section in sections][: len(OPENING)] == OPENING
+    assert all(not one["table"] and not one["figures"] for one in sections[: len(OPENING)])
+    figures = [place for place, one in enumerate(sections) if one["figures"]]
+    tables = [place for place, one in enumerate(sections) if one["table"]]
+    assert max(figures) < min(tables)
+    assert sections[OPENING.index("Warnings")]["items"] == [w["text"] for w in document["warnings"]]
     assert card["digest"] == DIGEST
     assert json.loads(json.dumps(card)) == card
 
@@ -83,8 +96,10 @@ def test_a_bare_version_shows_what_is_not_available(parse: Parse, tb_document: D
     tb_document["parent"] = {"version": "0.9.0", "change": "Coefficients refitted.", "reason": "More people."}
     tb_document["panel"][0]["analytical_cv"] = 0.05
     sections = {s["title"]: s for s in card_json(parse(tb_document), DIGEST)["sections"]}
-    assert sections["How good it is, and on whom"]["paragraphs"] == ["not available"]
-    assert sections["Curves"]["table"]["rows"] == [["not available", "", ""]]
+    assert sections["How good it is, and on whom"]["paragraphs"][0] == "How good it is: not available."
+    assert sections["Warnings"]["items"] == ["None was raised."]
+    assert sections["ROC curve"]["paragraphs"] == ["not available"]
+    assert sections["Curves"]["table"]["rows"] == [["not available", "", "", ""]]
     assert "0.9.0" in sections["Lineage"]["paragraphs"][0]
 
 

@@ -24,6 +24,7 @@ def test_programs_get_the_text_as_it_is() -> None:
         "paragraphs": [HOSTILE],
         "items": [],
         "table": {"head": ["h"], "rows": [[HOSTILE]]},
+        "figures": [],
     }
 
 
