@@ -123,7 +123,7 @@ def mutations(document: Document, steps: Steps) -> Iterator[Document]:
         candidates = (was + 1, was / 2, -was, *candidates)
     elif was is None:
         candidates = ({"low": 0.1, "high": 0.2, "meaning": "m"}, {"version": "0.9.0", "change": "c", "reason": "r"})
-        candidates += (0.5, "MIMAT0000082", {"level": 0.5, "low": [0.0], "high": [1.0]})
+        candidates += (0.5, "MIMAT0000082", {"k": 7}, {"level": 0.5, "low": [0.0], "high": [1.0]})
     for candidate in candidates:
         if repr(candidate) == repr(was) or candidate in _beside(document, steps):
             continue
