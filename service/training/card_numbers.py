@@ -1,27 +1,21 @@
-"""What was measured, as the manifest's performance, curves and negative controls."""
+"""What was measured, as the manifest's performance and negative controls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from service.registry.manifest_base import NOT_AVAILABLE
-from service.training.cohort import Flags, Floats
-from service.training.dataset import Dataset
-from service.training.evaluate import LEVEL, Figure, calibration_points
+from service.training.evaluate import LEVEL, Figure
 from service.training.evidence import Evidence
-from service.training.figures import net_benefit, roc_curve
 from service.training.intervals import middle
 from service.training.spec import Spec
 
 INSIDE = "the people it was fitted on, cross-validated"
 DECIMALS = 6
 """Decimals of a figure: far finer than any interval, coarser than what two processors may differ in."""
-
-_POINTS = np.arange(1, 50) / 50.0
-_LARGE = 100
 
 
 def interval_of(figure: Figure) -> dict[str, float] | str:
@@ -68,43 +62,6 @@ def _row(metric: str, figure: Figure, cohort: str, method: str, day: str) -> dic
     value = round(figure.value, DECIMALS) + 0.0
     found = {"metric": metric, "value": value, "interval": interval_of(figure), "cohort": cohort}
     return {**found, "method": method, "date": day}
-
-
-def curves(spec: Spec, dataset: Dataset, evidence: Evidence) -> list[dict[str, Any]]:
-    """ROC, calibration and decision curves; what always acting would gain stands beside the decision curve."""
-    positive = dataset.fit.design.positive
-    logits = [held.logit for held in evidence.held]
-    predicted = 0.5 * (1.0 + np.tanh(0.5 * logits[0]))
-    found = [
-        _curve("roc", INSIDE, roc_curve(logits, positive)),
-        _curve("calibration", f"{INSIDE} (first run)", _calibrated(predicted, positive)),
-        _curve("decision", INSIDE, _decisions(logits, positive)),
-        _curve("decision", "acting on everybody", _acting(positive)),
-    ]
-    if evidence.judged is not None and spec.cohort.held_out is not None:
-        found.append(_curve("roc", spec.cohort.held_out.title, evidence.judged.roc))
-    return found
-
-
-def _curve(kind: str, cohort: str, points: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    return {"kind": kind, "cohort": cohort, "points": [[round(x, DECIMALS), round(y, DECIMALS)] for x, y in points]}
-
-
-def _calibrated(predicted: Floats, positive: Flags) -> tuple[tuple[float, float], ...]:
-    return calibration_points(predicted, positive, groups=10 if len(positive) >= _LARGE else 5)
-
-
-def _decisions(logits: Sequence[Floats], positive: Flags) -> list[tuple[float, float]]:
-    weights = np.ones(len(positive))
-    runs = [0.5 * (1.0 + np.tanh(0.5 * logit)) for logit in logits]
-    return [
-        (float(t), float(np.mean([net_benefit(run, positive, weights, float(t)) for run in runs]))) for t in _POINTS
-    ]
-
-
-def _acting(positive: Flags) -> list[tuple[float, float]]:
-    everybody = np.ones(len(positive))
-    return [(float(t), net_benefit(everybody, positive, everybody, float(t))) for t in _POINTS]
 
 
 def negative_controls(spec: Spec, evidence: Evidence) -> list[dict[str, Any]]:

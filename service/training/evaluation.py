@@ -13,10 +13,11 @@ from service.training.cut_points import CutRule
 from service.training.dataset import Dataset, Rows
 from service.training.evaluate import Figure
 from service.training.evidence import Control, Evidence, Judged, LearningPoint
-from service.training.figures import FigurePlan, area, figures, roc_curve
+from service.training.figures import FigurePlan, area, figures
 from service.training.intervals import Scale, interval, middle
 from service.training.nested import HeldOutPredictions
 from service.training.recipe import Design, Model, Settings
+from service.training.roc import RocBand, cross_validated, judged_once, sensitivities
 from service.training.spec import EvaluationSpec
 from service.training.suspicious import duplicates, missing_by_class, strongest_analyte
 from service.training.tasks import Permuted, Resample, Run, SmallerTraining, drawn_weights
@@ -26,6 +27,7 @@ LEARNING_SHARES = (0.3, 0.45, 0.6, 0.75, 0.9)
 CONTROL_PENALTIES = (0.01, 0.1, 1.0, 10.0)
 CONTROL_RESAMPLES = 200
 _PLAIN = 500
+_FEW = 5
 
 COVARIATES, TECHNICAL, UNGROUPED = "covariates", "technical", "ungrouped"
 
@@ -46,6 +48,7 @@ def evaluate(
     return Evidence(
         plan=plan,
         figures=found,
+        roc=roc_band(design, held, np.array([r.roc for r in resampled]), workers.generator("roc")),
         held=tuple(held),
         refits=tuple(r.model for r in resampled if r.model is not None),
         permuted=np.array(permuted),
@@ -84,7 +87,7 @@ def _plain_errors(
     design: Design, held: list[HeldOutPredictions], plan: FigurePlan, generator: np.random.Generator
 ) -> Floats:
     # Standard errors with the predictions as they are, each bootstrap sample averaged over a few runs.
-    few = held[: min(5, len(held))]
+    few = held[: min(_FEW, len(held))]
     samples = []
     for _ in range(_PLAIN):
         weights = drawn_weights(design, generator)
@@ -92,6 +95,19 @@ def _plain_errors(
         samples.append(np.mean(runs, axis=0))
     errors = np.std(np.array(samples), axis=0)
     return np.where(np.isfinite(errors), errors, 0.0)
+
+
+def roc_band(
+    design: Design, held: list[HeldOutPredictions], resampled: Floats, generator: np.random.Generator
+) -> RocBand:
+    """The ROC curve over all runs with its band; `resampled` (b, 2, g)."""
+    runs = [sensitivities(h.logit, design.positive, np.ones(len(design.positive))) for h in held]
+    few = held[: min(_FEW, len(held))]
+    samples = []
+    for _ in range(_PLAIN):
+        weights = drawn_weights(design, generator)
+        samples.append(np.mean([sensitivities(h.logit, design.positive, weights) for h in few], axis=0))
+    return cross_validated(runs, resampled, np.std(np.array(samples), axis=0))
 
 
 def _controls(rows: Rows, settings: Settings, effort: EvaluationSpec, workers: Workers) -> Mapping[str, Control]:
@@ -153,11 +169,12 @@ def judge(rows: Rows, model: Model, plan: FigurePlan, effort: EvaluationSpec, wo
     cut_points = np.tile(np.array(model.cut_points), (rows.count, 1))
     value = figures(logit, design.positive, np.ones(rows.count), cut_points, plan)
     generator = workers.generator("judged")
-    drawn = (drawn_weights(design, generator) for _ in range(effort.refits))
+    drawn = [drawn_weights(design, generator) for _ in range(effort.refits)]
     samples = np.array([figures(logit, design.positive, weights, cut_points, plan) for weights in drawn])
     found: dict[str, Figure | None] = {}
     for place, name in enumerate(plan.names):
         column = samples[np.isfinite(samples[:, place]), place]
         ends = middle(column) if len(column) else (np.nan, np.nan)
         found[name] = Figure(float(value[place]), *ends) if np.isfinite(value[place]) else None
-    return Judged(found, roc_curve([logit], design.positive))
+    resampled = np.array([sensitivities(logit, design.positive, weights) for weights in drawn])
+    return Judged(found, judged_once(sensitivities(logit, design.positive, np.ones(rows.count)), resampled))

@@ -10,6 +10,7 @@ from service.training.evaluate import Figure
 from service.training.figures import FigurePlan
 from service.training.nested import HeldOutPredictions
 from service.training.recipe import Model
+from service.training.roc import RocBand
 from service.training.suspicious import Duplicates, MissingByClass, Strongest
 
 
@@ -34,7 +35,7 @@ class Judged:
     """Figures of the one final model on people it never saw: `figures` by name."""
 
     figures: Mapping[str, Figure | None]
-    roc: tuple[tuple[float, float], ...]
+    roc: RocBand
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,7 @@ class Evidence:
 
     plan: FigurePlan
     figures: Mapping[str, Figure | None]
+    roc: RocBand
     held: tuple[HeldOutPredictions, ...]
     refits: tuple[Model, ...]
     permuted: Floats

@@ -97,21 +97,6 @@ def net_benefit(predicted: Floats, positive: Flags, weights: Floats, threshold: 
     return float((gained - lost * threshold / (1.0 - threshold)) / weights.sum())
 
 
-def roc_curve(logits: Sequence[Floats], positive: Flags) -> tuple[tuple[float, float], ...]:
-    """(1 - specificity, sensitivity), averaged over runs at equal 1 - specificity, from (0, 0) to (1, 1)."""
-    grid = np.linspace(0.0, 1.0, 101)
-    curves = []
-    for logit in logits:
-        thresholds = np.unique(logit)[::-1]
-        called = logit[np.newaxis, :] >= thresholds[:, np.newaxis]
-        false = np.append(0.0, called[:, ~positive].mean(axis=1))
-        true = np.append(0.0, called[:, positive].mean(axis=1))
-        curves.append(np.interp(grid, false, true))
-    mean = np.mean(curves, axis=0)
-    mean[-1] = 1.0
-    return ((0.0, 0.0), *((float(x), round(float(y), 6)) for x, y in zip(grid, mean, strict=True)))
-
-
 def _mean(values: Floats | Flags, weights: Floats) -> float:
     return float((values * weights).sum() / weights.sum())
 

@@ -10,7 +10,8 @@ import sklearn
 
 from service import __version__
 from service.registry.manifest_base import NOT_AVAILABLE
-from service.training.card_numbers import curves, interval_of, negative_controls, performance
+from service.training.card_curves import curves
+from service.training.card_numbers import interval_of, negative_controls, performance
 from service.training.dataset import Dataset
 from service.training.evaluate import Figure
 from service.training.evidence import Evidence

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from service.training.card_curves import SCORE_EDGES, score_shares
 from service.training.card_numbers import interval_of
 from service.training.dataset import Dataset
 from service.training.evaluate import Figure
 from service.training.evidence import Evidence
 from service.training.final_model import FinalModel
 from service.training.findings import Finding
-
-_BINS = 20
 
 
 def evidence_document(
@@ -95,12 +94,5 @@ def _shares(values: list[float]) -> dict[str, float]:
 
 
 def _scores(dataset: Dataset, evidence: Evidence) -> dict[str, Any]:
-    """Histograms of cross-validated scores by class, over all runs: shares per bin, so that nobody can be read off."""
-    positive = dataset.fit.design.positive
-    predicted = np.array([0.5 * (1.0 + np.tanh(0.5 * held.logit)) for held in evidence.held])
-    edges = np.linspace(0.0, 1.0, _BINS + 1)
-    shares = [
-        (np.histogram(predicted[:, side], edges)[0] / predicted[:, side].size).round(4).tolist()
-        for side in (positive, ~positive)
-    ]
-    return {"edges": edges.round(4).tolist(), "positive": shares[0], "negative": shares[1]}
+    shares = score_shares(dataset, evidence)
+    return {"edges": SCORE_EDGES.round(4).tolist(), "positive": shares[0], "negative": shares[1]}

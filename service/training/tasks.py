@@ -11,6 +11,7 @@ from service.training.figures import FigurePlan, area, figures
 from service.training.folds import Indices, draw_people
 from service.training.nested import HeldOutPredictions, out_of_fold
 from service.training.recipe import Design, Model, Settings, learn
+from service.training.roc import sensitivities
 
 FEWEST_DRAWN = 3
 """Fewest different people of a class in a bootstrap sample; with fewer, a fold could be left without the class."""
@@ -32,9 +33,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
-    """Of one bootstrap sample of people: the figures of two runs (2, m), and the model refitted on it."""
+    """Of one bootstrap sample of people: figures (2, m) and ROC (2, g) of two runs, and the model refitted on it."""
 
     figures: Floats
+    roc: Floats
     model: Model | None
 
 
@@ -51,12 +53,13 @@ class Resample:
     def __call__(self, generator: np.random.Generator) -> Resampled:
         """Its figures and its model."""
         weights = drawn_weights(self.design, generator)
-        found = []
+        found, roc = [], []
         for _ in range(2):
             held = out_of_fold(self.design, weights, self.settings, self.folds, generator)
             found.append(figures(held.logit, self.design.positive, weights, held.cut_points, self.plan))
+            roc.append(sensitivities(held.logit, self.design.positive, weights))
         model = learn(self.design, weights, self.settings, generator) if self.refit else None
-        return Resampled(np.array(found), model)
+        return Resampled(np.array(found), np.array(roc), model)
 
 
 def drawn_weights(design: Design, generator: np.random.Generator) -> Floats:

@@ -11,6 +11,7 @@ import pytest
 
 from service.errors import ArtifactRejected, ServiceError
 from service.registry.artifact import verify_artifact
+from service.registry.card import card_html, card_json
 from service.registry.golden import golden_matrix
 from service.training.applicability import squared_distances
 from service.training.build import Built, Order, build
@@ -18,6 +19,15 @@ from service.training.card_numbers import INSIDE
 from service.training.cohort import CohortRejected
 from service.training.workers import Silent
 from tests.training.simulated import AGE, NAMES, SEX, Cohort, all_proteins, simulate, spec_document, write_spec
+
+FIGURES = (
+    "ROC curve",
+    "Calibration",
+    "Decision curve",
+    "Distribution of scores",
+    "Learning curve",
+    "Coefficients and their intervals",
+)
 
 Make = Callable[..., Built]
 
@@ -71,13 +81,50 @@ def test_the_manifest_tells_everything_that_was_measured(built: Built) -> None:
     for metric in ("calibration slope", "calibration intercept", "net benefit at 0.2"):
         assert metric in metrics
     assert sum(m.startswith("AUC of models learned on") for m in metrics) == 5
-    assert [c["kind"] for c in manifest["curves"]] == ["roc", "calibration", "decision", "decision"]
+    kinds = ["roc", "calibration", "decision", "decision", "scores", "scores", "learning"]
+    assert [c["kind"] for c in manifest["curves"]] == kinds
     controls = [c["name"] for c in manifest["negative_controls"]]
     assert controls == ["permuted outcomes", "covariates alone", "technical measures alone"]
     assert manifest["output"]["cut_points"][0]["interval"]["low"] <= manifest["output"]["cut_points"][0]["value"]
     assert manifest["training"]["classes"] == {"case": 40, "control": 40}
     assert "sha256:" in manifest["training"]["code_version"]
     assert manifest["estimator"]["lowered"]["proof"]["rows"] == 10_080
+
+
+def test_the_curves_say_what_was_measured(built: Built) -> None:
+    named = {(c["kind"], c.get("of")): c for c in manifest_of(built)["curves"]}
+    roc, auc = named["roc", None], built.evidence.figures["AUC"]
+    assert auc is not None
+    points = np.array(roc["points"])
+    assert float(np.trapezoid(points[:, 1], points[:, 0])) == pytest.approx(auc.value, abs=0.02)
+    low, high = np.array(roc["band"]["low"]), np.array(roc["band"]["high"])
+    assert ((low <= points[:, 1]) & (points[:, 1] <= high)).all()
+    # Halfway, the band is about as wide as an interval from 80 people must be.
+    assert 0.1 < float((high - low)[10:60].mean()) < 0.8
+    for name in ("case", "control"):
+        shares = named["scores", name]["points"]
+        assert sum(y for _, y in shares) == pytest.approx(1.0, abs=0.002)
+        assert named["scores", name]["people"] == {name: 40}
+    middles = [sum(x * y for x, y in named["scores", name]["points"]) for name in ("case", "control")]
+    assert middles[0] > middles[1]
+    learning = named["learning", None]
+    assert learning["points"] == [[p.people, round(p.auc.value, 6)] for p in built.evidence.learning]
+    acting = dict(map(tuple, named["decision", "everybody"]["points"]))
+    assert acting[0.5] == pytest.approx(0.0, abs=1e-6)
+    assert len(named["calibration", None]["band"]["low"]) == 5
+
+
+def test_the_card_of_a_build_is_drawn_from_its_manifest_alone(built: Built) -> None:
+    manifest = built.verified.artifact.manifest
+    card = card_json(manifest, built.verified.artifact.digest)
+    sections = {section["title"]: section for section in card["sections"]}
+    for title in FIGURES:
+        assert len(sections[title]["figures"]) == 1, title
+    said = " ".join(sections["How good it is, and on whom"]["paragraphs"])
+    assert "Of 1000 people tested, 100 of whom have the condition (a clinic)" in said
+    assert "/card/developer" in card["missing_fields"]
+    assert "INCOMPLETE CARD" in sections["Status"]["paragraphs"][1]
+    assert card_html(manifest, built.verified.artifact.digest).count("<svg") == len(FIGURES)
 
 
 def test_no_persons_row_is_in_the_artifact(built: Built) -> None:
@@ -214,7 +261,11 @@ def test_held_out_people_are_judged_once_and_shown_first(make: Make) -> None:
     manifest = manifest_of(built)
     first = manifest["performance"][0]
     assert (first["metric"], first["cohort"]) == ("AUC", "second site")
-    assert {c["cohort"] for c in manifest["curves"] if c["kind"] == "roc"} == {first["cohort"], INSIDE}
+    held, inside = (c for c in manifest["curves"] if c["kind"] == "roc")
+    assert (held["cohort"], inside["cohort"]) == (first["cohort"], INSIDE)
+    assert (held["people"], inside["people"]) == ({"case": 20, "control": 20}, {"case": 40, "control": 40})
+    bounds = zip(held["band"]["low"], held["points"], held["band"]["high"], strict=True)
+    assert all(low <= y <= high for low, (_, y), high in bounds)
     (cut_point,) = manifest["output"]["cut_points"]
     assert cut_point["locked"]
     assert cut_point["method"].startswith("Lowest value that keeps a specificity of at least 0.9")

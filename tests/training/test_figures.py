@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from service.training.evaluation import scale_of
-from service.training.figures import FigurePlan, area, figures, net_benefit, recalibration, roc_curve
+from service.training.figures import FigurePlan, area, figures, net_benefit, recalibration
 from service.training.intervals import interval, middle
 from service.training.workers import Silent, Workers
 
@@ -64,16 +64,6 @@ def test_recalibration_is_a_logistic_regression_and_ends_where_there_is_none() -
     assert recalibration(LOGIT, POSITIVE, WEIGHTS) == pytest.approx(expected, abs=1e-6)
     assert np.isnan(recalibration(np.zeros(120), POSITIVE, WEIGHTS)).all()
     assert np.isnan(recalibration(np.where(POSITIVE, 1.0, -1.0), POSITIVE, WEIGHTS)).all()
-
-
-def test_the_mean_roc_curve_goes_from_corner_to_corner() -> None:
-    points = np.array(roc_curve([LOGIT, LOGIT.round()], POSITIVE))
-    assert points[0].tolist() == [0.0, 0.0]
-    assert points[-1].tolist() == [1.0, 1.0]
-    assert (np.diff(points, axis=0) >= 0).all()
-    area_below = float(np.trapezoid(points[:, 1], points[:, 0]))
-    expected = np.mean([roc_auc_score(POSITIVE, s) for s in (LOGIT, LOGIT.round())])
-    assert area_below == pytest.approx(expected, abs=0.02)
 
 
 def test_an_interval_holds_what_people_account_for_and_little_of_the_folds() -> None:

@@ -11,6 +11,7 @@ from service.training.evidence import Control, Evidence
 from service.training.figures import FigurePlan
 from service.training.findings import find_warnings
 from service.training.read_spec import parse_spec
+from service.training.roc import RocBand
 from service.training.spec import Spec
 from service.training.suspicious import Duplicates, MissingByClass, Strongest
 from service.training.tables import read_table
@@ -19,6 +20,7 @@ from tests.training.simulated import NAMES, all_proteins, simulate, spec_documen
 EVIDENCE = Evidence(
     plan=FigurePlan(1, (), ()),
     figures={"AUC": Figure(0.75, 0.65, 0.83)},
+    roc=RocBand(np.zeros(101), np.zeros(101), np.zeros(101)),
     held=(),
     refits=(),
     permuted=np.linspace(0.38, 0.62, 50),
