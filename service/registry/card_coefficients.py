@@ -55,7 +55,7 @@ def coefficient_figure(manifest: Manifest) -> Figure | None:
     with_interval = f"coefficient, interval of {LEVEL:.0%} over refits" if known else "coefficient; no interval"
     return Figure(
         "Coefficients.",
-        _finding(rows, shown, known=known, unit=unit),
+        _finding(rows, shown, known=known, unit=unit) + _people(manifest),
         number_axis(f"coefficient, {unit}", min(reach), max(reach)),
         Axis("", -0.5, top, (), tuple(row.name for row in shown)),
         (
@@ -98,6 +98,13 @@ def _finding(rows: list[_Row], shown: list[_Row], *, known: bool, unit: str) -> 
         return f"{said} Intervals: {NOT_AVAILABLE}."
     clear = sum(row.excludes_zero for row in rows)
     return f"{said} Of {len(rows)} intervals {clear} do not hold 0."
+
+
+def _people(manifest: Manifest) -> str:
+    classes = manifest.training.classes
+    if isinstance(classes, str):
+        return ""
+    return " Fitted on a cohort of " + ", ".join(f"{count} {name}" for name, count in classes.items()) + "."
 
 
 def _told(row: _Row) -> tuple[str, ...]:

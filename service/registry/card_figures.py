@@ -39,14 +39,17 @@ def _roc(curve: Curve) -> Figure:
         finding,
         share_axis("1 - specificity (share of those without the condition)"),
         share_axis("sensitivity (share of those with it)"),
-        (_line("this version", curve), Series("chance", _DIAGONAL, "dotted")),
+        (
+            _line("this version", curve, f"with its interval of {_level(curve)} at each point"),
+            Series("chance", _DIAGONAL, "dotted"),
+        ),
         Table(("1 - specificity", "Sensitivity", _level(curve)), rows),
     )
 
 
-def _line(name: str, curve: Curve) -> Series:
-    named = f"{name}, with its interval of {_level(curve)} at each point" if curve.band else f"{name}; no interval"
-    return Series(named, curve.points, "solid", _ends(curve))
+def _line(name: str, curve: Curve, band: str) -> Series:
+    ends = _ends(curve)
+    return Series(f"{name}, {band}" if ends else f"{name}; no interval", curve.points, "solid", ends)
 
 
 def _ends(curve: Curve) -> tuple[Point, ...]:
@@ -249,7 +252,10 @@ def _learning(curve: Curve) -> Figure:
         finding,
         number_axis("people learned on", low, high),
         number_axis("AUC on people left out", least, 1.0),
-        (_line("mean over draws", curve), Series("chance", ((low, 0.5), (high, 0.5)), "dotted")),
+        (
+            _line("mean over draws", curve, f"with the range of {_level(curve)} of them"),
+            Series("chance", ((low, 0.5), (high, 0.5)), "dotted"),
+        ),
         Table(("People", "AUC", _level(curve)), tuple(_few(rows))),
     )
 

@@ -69,7 +69,7 @@ def _quality(manifest: Manifest) -> Iterator[str]:
     if len(told) > 1:
         yield NOT_POOLED
     yield from _cut_points(manifest)
-    yield manifest.card.interpretation
+    yield f"How to read a score: {manifest.card.interpretation}"
 
 
 def _order(found: Sequence[Performance]) -> str:
@@ -97,7 +97,17 @@ def _among(found: Sequence[Performance]) -> Iterator[str]:
     for text, setting in settings.items():
         prevalence = _number(text)
         if prevalence is not None:
-            yield _counted(prevalence, setting, upper, lower)
+            yield _counted(prevalence, setting, upper, lower) + _right(text, found)
+
+
+def _right(prevalence: str, found: Sequence[Performance]) -> str:
+    """The predictive values with their intervals, which the counts cannot show."""
+    shares = {p.metric: f"{display(p.value)}{interval(p.interval)}" for p in found}
+    words = (("PPV", "positive"), ("NPV", "negative"))
+    said = [
+        f"{word} {shares[f'{name} at {prevalence}']}" for name, word in words if f"{name} at {prevalence}" in shares
+    ]
+    return f" Share of right ones among the answers: {', '.join(said)}."
 
 
 def _number(text: str) -> float | None:
@@ -139,7 +149,7 @@ def _counted(prevalence: float, setting: str, upper: tuple[float, float], lower:
 def _cut_points(manifest: Manifest) -> Iterator[str]:
     for cut in manifest.output.cut_points[:_MOST]:
         locked = "locked before it was judged" if cut.locked else "NOT locked before it was judged"
-        yield f"Cut-point: {number(cut.value)}{interval(cut.interval)}, {locked}; chosen on the {cut.cohort}."
+        yield f"Cut-point: {number(cut.value)}{interval(cut.interval)}, {locked}; chosen on: {cut.cohort}."
     if not manifest.output.cut_points:
         yield (
             "Cut-point: none; the version gives no category."

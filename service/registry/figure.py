@@ -92,13 +92,18 @@ def figure_plain(figure: Figure) -> dict[str, Any]:
         "series": [
             {
                 "name": series.name,
-                "points": [list(point) for point in series.points],
-                "band": [list(ends) for ends in series.band] or None,
+                "points": [_numbers(point) for point in series.points],
+                "band": [_numbers(ends) for ends in series.band] or None,
                 "across": series.across,
             }
             for series in figure.series
         ],
     }
+
+
+def _numbers(pair: Point) -> list[float | None]:
+    # JSON knows no infinity.
+    return [value if math.isfinite(value) else None for value in pair]
 
 
 def _axis_plain(axis: Axis) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _STYLE = (
     "table{border-collapse:collapse;display:block;overflow-x:auto}th,td{border:1px solid #999;padding:.3rem .6rem;"
     "text-align:left;vertical-align:top;overflow-wrap:anywhere}.status{border:3px solid #a00;padding:.6rem;color:#a00}"
     "figure{margin:1rem 0;break-inside:avoid}svg{max-width:100%;height:auto}figcaption{max-width:40rem}"
+    "@media print{table{display:table}}"
 )
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _MARKDOWN_START = re.compile(r"^([0-9]{0,9})([-+=.)])(?=[\s=-]|$)")
