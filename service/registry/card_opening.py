@@ -151,11 +151,7 @@ def _cut_points(manifest: Manifest) -> Iterator[str]:
         locked = "locked before it was judged" if cut.locked else "NOT locked before it was judged"
         yield f"Cut-point: {number(cut.value)}{interval(cut.interval)}, {locked}; chosen on: {cut.cohort}."
     if not manifest.output.cut_points:
-        yield (
-            "Cut-point: none; the version gives no category."
-            if not manifest.output.categories
-            else (f"Cut-point: where it comes from is {NOT_AVAILABLE}.")
-        )
+        yield "Cut-point: none; the version gives no category."
 
 
 def _whom(manifest: Manifest) -> Iterator[str]:
