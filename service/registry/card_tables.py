@@ -153,7 +153,8 @@ def applicability(manifest: Manifest) -> Content:
     head = ("Column", "Location", "Spread")
     if isinstance(reference, str):
         return head, []
-    numbers = zip(manifest.with_terms, reference.location, reference.spread, strict=True)
+    # Lists of another length are refused where the manifest is read; here they never keep a card from being shown.
+    numbers = zip(manifest.with_terms, reference.location, reference.spread, strict=False)
     return head, [(code, number(location), number(spread)) for code, location, spread in numbers]
 
 

@@ -154,7 +154,9 @@ def _whose(
 
 
 def _texts(section: Section) -> list[tuple[str, ...]]:
-    return [(text,) for text in section.paragraphs]
+    # Pictures are not set side by side; what they show is.
+    findings = [f"{figure.title} {figure.finding}" for figure in section.figures]
+    return [(text,) for text in (*section.paragraphs, *findings)]
 
 
 def _rows(section: Section) -> list[tuple[str, ...]]:

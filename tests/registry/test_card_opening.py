@@ -51,8 +51,8 @@ def test_counts_among_people_follow_from_sensitivity_specificity_and_prevalence(
     assert "scores higher about 80 times in 100; by chance it would be 50" in found[0]
     assert found[1] == (
         "Of 1000 people tested, 100 of whom have the condition (symptoms; referred): about 270 positive answers, 90 of "
-        "them right and 180 false; about 730 negative answers, 720 of them right and 10 false. Share of right ones among the "
-        "answers: positive 0.333 [0.167, 0.667] (95%), negative 0.986 [0.493, 0.993] (95%)."
+        "them right and 180 false; about 730 negative answers, 720 of them right and 10 false. Share of right ones "
+        "among the answers: positive 0.333 [0.167, 0.667] (95%), negative 0.986 [0.493, 0.993] (95%)."
     )
 
 

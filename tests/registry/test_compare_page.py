@@ -116,6 +116,19 @@ def test_the_cards_stand_side_by_side(parse: Parse, tb_document: Document) -> No
     ]
 
 
+def test_what_figures_find_stands_side_by_side_without_pictures(parse: Parse, tb_document: Document) -> None:
+    def edit(document: Document) -> None:
+        document["curves"][0]["points"] = [[0.0, 0.0], [0.5, 0.9], [1.0, 1.0]]
+
+    comparison = compared(parse, tb_document, edit)
+    found = section(comparison, "ROC curve")
+    assert found["paragraphs"][0].startswith("1.0.0 (first): ROC curve: test split. At a specificity of 0.9")
+    assert found["paragraphs"][1].startswith("1.0.0 (second): ROC curve: test split. At a specificity of 0.9")
+    assert "the sensitivity is 0.180" in found["paragraphs"][1]
+    assert section(comparison, "Calibration")["paragraphs"][0].startswith("both: Calibration: test split.")
+    assert "<svg" not in comparison_html(comparison)
+
+
 def test_a_terminal_is_spared_what_is_the_same(parse: Parse, tb_document: Document) -> None:
     text = comparison_text(compared(parse, tb_document, set_unit))
     assert "- Further facts\n" in text
