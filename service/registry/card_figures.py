@@ -6,7 +6,7 @@ they stand; nothing is smoothed or fitted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from service.domain.score import display
@@ -90,9 +90,13 @@ def _within(span: str) -> str:
 
 
 def _people(curve: Curve) -> str:
-    if curve.people is None:
+    return _counted(curve.people)
+
+
+def _counted(people: Mapping[str, int] | None) -> str:
+    if not people:
         return "Number of people: not stated with the curve."
-    return "People: " + ", ".join(f"{count} {name}" for name, count in curve.people.items()) + "."
+    return "People: " + ", ".join(f"{count} {name}" for name, count in people.items()) + "."
 
 
 def calibration_figures(manifest: Manifest) -> tuple[Figure, ...]:
@@ -189,10 +193,10 @@ def _scores(manifest: Manifest, cohort: str, curves: Sequence[Curve]) -> Figure:
     ]
     shown += [Series(f"cut-point {display(cut)}", ((cut, 0.0), (cut, tallest)), "dotted") for cut in cuts]
     middles = "; ".join(f"half of {curve.of} at or below {display(_median(curve.points))}" for curve in curves)
-    sizes = " ".join(_people(curve) for curve in curves if curve.people) or _people(curves[0])
+    people = {name: count for curve in curves for name, count in (curve.people or {}).items()}
     return Figure(
         f"Distribution of scores: {cohort}.",
-        f"By bins, about {middles}.{_overlap(curves)} {sizes}",
+        f"By bins, about {middles}.{_overlap(curves)} {_counted(people)}",
         number_axis(f"score ({manifest.output.kind}, no unit)", low, high),
         number_axis("share of the class in the bin", 0.0, tallest),
         tuple(shown),

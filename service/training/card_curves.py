@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from service.registry.manifest_curves import EVERYBODY
+from service.training.calibration_groups import CalibrationGroups, calibration_groups
 from service.training.card_numbers import DECIMALS, INSIDE
 from service.training.cohort import Flags, Floats
 from service.training.dataset import Dataset, Rows
-from service.training.evaluate import LEVEL, calibration_points, share
+from service.training.evaluate import LEVEL
 from service.training.evidence import Evidence, LearningPoint
 from service.training.figures import net_benefit
 from service.training.roc import GRID, RocBand
@@ -26,20 +27,22 @@ SCORE_EDGES = np.linspace(0.0, 1.0, 21)
 Points = Sequence[tuple[float, float]]
 
 _THRESHOLDS = np.arange(1, 50) / 50.0
-_LARGE = 100
 
 
 def curves(spec: Spec, dataset: Dataset, evidence: Evidence) -> list[dict[str, Any]]:
-    """Of people held out, where there are some: ROC. Of the others, cross-validated: everything."""
+    """Of people held out, where there are some: ROC and calibration. Of the others, cross-validated: everything."""
     positive = dataset.fit.design.positive
     people = _people(spec, dataset.fit)
     logits = [held.logit for held in evidence.held]
     found = []
     if evidence.judged is not None and spec.cohort.held_out is not None and dataset.held_out is not None:
         cohort = spec.cohort.held_out.title
-        found.append(_roc(cohort, evidence.judged.roc, _people(spec, dataset.held_out)))
+        judged = _people(spec, dataset.held_out)
+        found.append(_roc(cohort, evidence.judged.roc, judged))
+        found.append(_calibration(cohort, evidence.judged.calibration, judged))
     found.append(_roc(INSIDE, evidence.roc, people))
-    found.append(_calibration(_predicted(logits[0]), positive, people))
+    # Of one run: a mean over runs would be calibrated better than the one model that is served.
+    found.append(_calibration(f"{INSIDE} (first run)", calibration_groups(logits[0], positive), people))
     found.append(_curve("decision", INSIDE, _decisions(logits, positive), people=people))
     found.append(_curve("decision", INSIDE, _acting(positive), of=EVERYBODY, people=people))
     for name, shares in zip(_classes(spec), score_shares(dataset, evidence), strict=True):
@@ -75,14 +78,9 @@ def _roc(cohort: str, roc: RocBand, people: dict[str, int]) -> dict[str, Any]:
     return _curve("roc", cohort, points, people=people, band=band)
 
 
-def _calibration(predicted: Floats, positive: Flags, people: dict[str, int]) -> dict[str, Any]:
-    """Of one run: a mean over runs would be calibrated better than the one model that is served."""
-    groups = 10 if len(positive) >= _LARGE else 5
-    points = calibration_points(predicted, positive, groups)
-    parts = np.array_split(positive[np.argsort(predicted, kind="stable")], groups)
-    shares = [share(part) for part in parts]
-    band = _band([s.low for s in shares], [s.high for s in shares])
-    return _curve("calibration", f"{INSIDE} (first run)", points, people=people, band=band)
+def _calibration(cohort: str, groups: CalibrationGroups, people: dict[str, int]) -> dict[str, Any]:
+    band = _band([s.low for s in groups.shares], [s.high for s in groups.shares])
+    return _curve("calibration", cohort, groups.points, people=people, band=band)
 
 
 def _predicted(logit: Floats) -> Floats:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from service.training.analyte_columns import varies
+from service.training.calibration_groups import calibration_groups
 from service.training.cohort import Floats
 from service.training.cut_points import CutRule
 from service.training.dataset import Dataset, Rows
@@ -177,4 +178,5 @@ def judge(rows: Rows, model: Model, plan: FigurePlan, effort: EvaluationSpec, wo
         ends = middle(column) if len(column) else (np.nan, np.nan)
         found[name] = Figure(float(value[place]), *ends) if np.isfinite(value[place]) else None
     resampled = np.array([sensitivities(logit, design.positive, weights) for weights in drawn])
-    return Judged(found, judged_once(sensitivities(logit, design.positive, np.ones(rows.count)), resampled))
+    roc = judged_once(sensitivities(logit, design.positive, np.ones(rows.count)), resampled)
+    return Judged(found, roc, calibration_groups(logit, design.positive))

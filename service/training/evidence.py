@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.training.calibration_groups import CalibrationGroups
 from service.training.cohort import Floats
 from service.training.evaluate import Figure
 from service.training.figures import FigurePlan
@@ -36,6 +37,7 @@ class Judged:
 
     figures: Mapping[str, Figure | None]
     roc: RocBand
+    calibration: CalibrationGroups
 
 
 @dataclass(frozen=True, slots=True, eq=False)

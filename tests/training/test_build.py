@@ -264,6 +264,8 @@ def test_held_out_people_are_judged_once_and_shown_first(make: Make) -> None:
     held, inside = (c for c in manifest["curves"] if c["kind"] == "roc")
     assert (held["cohort"], inside["cohort"]) == (first["cohort"], INSIDE)
     assert (held["people"], inside["people"]) == ({"case": 20, "control": 20}, {"case": 40, "control": 40})
+    apart = next(c for c in manifest["curves"] if c["kind"] == "calibration")
+    assert (apart["cohort"], len(apart["points"]), apart["people"]) == ("second site", 5, {"case": 20, "control": 20})
     bounds = zip(held["band"]["low"], held["points"], held["band"]["high"], strict=True)
     assert all(low <= y <= high for low, (_, y), high in bounds)
     (cut_point,) = manifest["output"]["cut_points"]
