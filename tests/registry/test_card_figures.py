@@ -15,7 +15,7 @@ from service.registry.figure import Axis, Figure, Series, Table, number_axis, sh
 from service.registry.figure_svg import figure_svg
 from service.registry.manifest import Manifest
 from service.registry.page import Page, Section, page_html, page_markdown, page_text
-from tests.registry.curves import CURVES, ROC, with_curves
+from tests.registry.curves import CURVES, ROC, curve, with_curves
 from tests.registry.manifests import manifest
 from tests.registry.pages import HOSTILE, Html, assert_harmless
 
@@ -261,3 +261,67 @@ def test_an_axis_ends_at_round_numbers(low: float, high: float, ends: tuple[floa
     axis = number_axis("x", low, high)
     assert (axis.low, axis.high) == pytest.approx(ends)
     assert 3 <= len(axis.ticks) <= 8
+
+
+def one_curve(parse: Parse, document: Document, *curves: Document) -> Manifest:
+    return parse(document | {"curves": list(curves)})
+
+
+@pytest.mark.parametrize(
+    ("heights", "everybody", "expected"),
+    [
+        ([-0.1, 0.0, -0.2], None, "At no threshold does acting on the score gain more than acting on nobody."),
+        (
+            [0.1, 0.2, 0.1],
+            [0.1, 0.2, 0.1],
+            "At no threshold does acting on the score gain more than acting on everybody",
+        ),
+        ([0.1, 0.0, 0.1], None, "acting on nobody at thresholds of 0.1, 0.3."),
+        ([0.1, 0.0] * 5, None, "at thresholds of 0.1, 0.3, 0.5 and 2 further ranges."),
+    ],
+)
+def test_where_a_version_gains_is_told_as_it_is(
+    parse: Parse, tb_document: Document, heights: list[float], everybody: list[float] | None, expected: str
+) -> None:
+    def of(values: list[float]) -> list[list[float]]:
+        return [[round(0.1 * place, 1) if place < 10 else 0.95, y] for place, y in enumerate(values, start=1)]
+
+    curves = [curve("decision", of(heights))]
+    curves += [curve("decision", of(everybody), of="everybody")] if everybody else []
+    (figure,) = plain(one_curve(parse, tb_document, *curves), "Decision curve")
+    assert expected in figure["finding"]
+
+
+def test_one_class_alone_has_no_overlap_to_tell(parse: Parse, tb_document: Document) -> None:
+    (figure,) = plain(one_curve(parse, tb_document, CURVES[6]), "Distribution of scores")
+    assert "share" not in figure["finding"]
+    assert "Number of people: not stated with the curve." in figure["finding"]
+
+
+def test_a_long_curve_is_told_in_ten_numbers(parse: Parse, tb_document: Document) -> None:
+    many = [[round(0.02 * place, 2), 0.5 - 0.01 * place] for place in range(1, 50)]
+    markdown = card_markdown(one_curve(parse, tb_document, curve("decision", many)), DIGEST)
+    rows = markdown.partition("## Decision curve")[2].partition("## ")[0].count("\n| 0.")
+    assert rows == 10
+    assert "| 0.02 | 0.490 | not available |" in markdown
+    assert "| 0.98 | 0.010 | not available |" in markdown
+
+
+def test_of_many_coefficients_the_largest_are_drawn_and_the_rest_counted(tb_document: Document) -> None:
+    document = copy.deepcopy(tb_document)
+    terms = [{"input": f"X{place}", "coefficient": 0.01 * place} for place in range(60)]
+    document["estimator"]["lowered"]["terms"] = terms
+    (figure,) = plain(manifest(document), "Coefficients and their intervals")
+    assert figure["y"]["names"][-1] == "X59"
+    assert len(figure["y"]["names"]) == 40
+    assert "The 40 largest of 60 are shown." in figure["finding"]
+    assert "Intervals: not available." in figure["finding"]
+
+
+def test_long_names_end_in_dots_where_a_picture_has_no_room(tb_document: Document) -> None:
+    document = with_curves(tb_document)
+    document["curves"] = [curve("scores", CURVES[5]["points"], of="case " * 100)]
+    (svg,) = [one for one in svgs(manifest(document)) if marks(one, "line") and "score (" in "".join(one.itertext())]
+    texts = [text.text or "" for text in svg.iter(f"{SVG}text")]
+    assert max(map(len, texts)) <= 60
+    assert any(text.endswith("...") for text in texts)

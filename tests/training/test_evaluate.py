@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
+from service.training.calibration_groups import calibration_groups
 from service.training.evaluate import auc, calibration, calibration_points, roc_points, share, spread
 from service.training.fit import choose_cut_point
 
@@ -76,3 +77,13 @@ def test_the_cut_point_is_youdens_and_the_lowest_of_equals() -> None:
     assert chosen.low <= chosen.value <= chosen.high
     averaged = choose_cut_point(np.concatenate([predicted, predicted + 0.05]), positive, resamples=50, seed=1)
     assert averaged.value == 0.351
+
+
+def test_groups_by_prediction_hold_everybody_and_have_wilson_intervals() -> None:
+    logit = np.log(PREDICTED / (1 - PREDICTED))
+    found = calibration_groups(logit, POSITIVE)
+    assert len(found.points) == len(found.shares) == 10
+    assert np.array(found.points) == pytest.approx(np.array(calibration_points(PREDICTED, POSITIVE, groups=10)))
+    assert [figure.value for figure in found.shares] == pytest.approx([y for _, y in found.points])
+    assert all(figure.low <= figure.value <= figure.high for figure in found.shares)
+    assert len(calibration_groups(logit[:99], POSITIVE[:99]).points) == 5
