@@ -67,7 +67,8 @@ def share(flags: Flags) -> Figure:
     n, p = len(flags), float(flags.mean())
     centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return Figure(p, max(0.0, centre - half), min(1.0, centre + half))
+    # A share of 0 or 1 is an end of its interval, which rounding would put beside it.
+    return Figure(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)))
 
 
 def calibration(predicted: Floats, positive: Flags) -> CalibrationFit:
