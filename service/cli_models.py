@@ -99,11 +99,13 @@ def model_list(options: argparse.Namespace, settings: Settings) -> int:
             "aliases": sorted(one.aliases),
             "digest": one.version.digest,
             "reason": one.reason,
+            # Without a database there is nothing on record, neither for nor against.
+            "open_warnings": [] if database is None else list(one.open_warnings),
         }
         for one in found
     ]
     lines = [
-        f"{row['name']}@{row['version']}  {row['state']}  {','.join(row['aliases']) or '-'}" + _because(row["reason"])
+        f"{row['name']}@{row['version']}  {row['state']}  {','.join(row['aliases']) or '-'}" + _beside(row)
         for row in rows
     ]
     return _show(options, {"items": rows}, "\n".join(lines))
@@ -200,8 +202,12 @@ def _show(options: argparse.Namespace, document: dict[str, Any], text: str) -> i
     return DONE
 
 
-def _because(reason: str | None) -> str:
-    return "" if reason is None else f"  ({reason})"
+def _beside(row: dict[str, Any]) -> str:
+    """What else the line of a version says: why it cannot answer, or what keeps it from a promotion."""
+    if row["reason"] is not None:
+        return f"  ({row['reason']})"
+    waiting = row["open_warnings"] if row["state"] in ("verified", "approved") else ()
+    return f"  (not acknowledged: {', '.join(waiting)})" if waiting else ""
 
 
 def exact(models: ActiveModels, name: str, reference: str) -> str:

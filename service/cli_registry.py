@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from service.cli_models import read_files
 from service.cli_passphrase import add_passphrase_option, read_passphrase
-from service.domain.model_life import read_transition
+from service.domain.model_life import read_acknowledgement, read_transition
 from service.domain.model_query import parse_history
 from service.domain.signature import MEANINGS
 from service.errors import InputRejected, Problem
@@ -46,13 +47,21 @@ def add_registry_commands(group: Any, add: Add) -> None:
         command.add_argument("model", metavar="NAME@VERSION")
         if name == "promote":
             command.add_argument("--alias", default=to, help="default %(default)s")
-        command.add_argument("--person", required=True, metavar="PERSON_ID", help="who signs")
-        command.add_argument("--reason", required=True, help="why, in words that stay on record")
-        command.add_argument("--meaning", choices=MEANINGS, default=meaning, help="default %(default)s")
-        add_passphrase_option(command)
+        _add_signature(command, meaning)
+    acknowledge = add(group, "acknowledge", model_acknowledge, "acknowledge warnings of a version by name")
+    acknowledge.add_argument("model", metavar="NAME@VERSION")
+    acknowledge.add_argument("codes", metavar="CODE", nargs="+", help="of a warning on the version's card")
+    _add_signature(acknowledge, "review")
     history = add(group, "history", model_history, "what happened to a model, and how it stood at a time")
     history.add_argument("name", metavar="NAME")
     history.add_argument("--as-of", metavar="TIME", help="RFC 3339, such as 2026-11-23T05:51:19Z; default now")
+
+
+def _add_signature(command: argparse.ArgumentParser, meaning: str) -> None:
+    command.add_argument("--person", required=True, metavar="PERSON_ID", help="who signs")
+    command.add_argument("--reason", required=True, help="why, in words that stay on record")
+    command.add_argument("--meaning", choices=MEANINGS, default=meaning, help="default %(default)s")
+    add_passphrase_option(command)
 
 
 def model_register(options: argparse.Namespace, settings: Settings) -> int:
@@ -125,6 +134,44 @@ def model_sign_for(to: str, options: argparse.Namespace, settings: Settings) -> 
     return DONE
 
 
+def model_acknowledge(options: argparse.Namespace, settings: Settings) -> int:
+    """`exoscore model acknowledge NAME@VERSION CODE [CODE...]`."""
+    from service.app import services_for
+    from service.workflows.acknowledge_warnings import acknowledge_warnings
+
+    name, version = _exact(options.model)
+    asked = read_acknowledgement(
+        {
+            "codes": options.codes,
+            "reason": options.reason,
+            "meaning": options.meaning,
+            "passphrase": read_passphrase(options),
+        }
+    )
+    with services_for(settings) as services:
+        done = asyncio.run(acknowledge_warnings(services, options.person, name, version, asked))
+    receipt = done.receipt
+    shown = {
+        "name": name,
+        "version": version,
+        "digest": done.version.digest,
+        "acknowledged": [asdict(one) for one in done.made],
+        "already": list(done.already),
+        "open_warnings": list(done.still_open),
+        "audit": None if receipt is None else {"index": receipt.index, "checkpoint": receipt.note},
+    }
+    lines = []
+    if done.made:
+        first = done.made[0]
+        lines.append(f"{name}@{version}: acknowledged {', '.join(one.code for one in done.made)}")
+        lines.append(f"signed by {first.printed_name}, {first.at}, meaning {first.meaning}")
+    if done.already:
+        lines.append(f"acknowledged by the same person before: {', '.join(done.already)}")
+    lines.append(f"still open: {', '.join(done.still_open)}" if done.still_open else "no warning is open")
+    show(shown, "\n".join(lines), as_json=options.json)
+    return DONE
+
+
 def model_history(options: argparse.Namespace, settings: Settings) -> int:
     """`exoscore model history NAME [--as-of TIME]`."""
     from service.store.migrate import open_current
@@ -143,6 +190,8 @@ def model_history(options: argparse.Namespace, settings: Settings) -> int:
 
 def _line(item: dict[str, Any]) -> str:
     what = item["kind"]
+    if item["codes"]:
+        what += f" {', '.join(item['codes'])}"
     if item["alias"] is not None:
         what += f" to {item['alias']} (before: {item['from'] or 'none'})"
     if item["dropped"]:

@@ -139,6 +139,13 @@ class VersionNotInForce(Conflict):
     title = "The version cannot answer in its present state"
 
 
+class PromotionRefused(Conflict):
+    """The version may not answer under a name yet; `problems` holds everything that stands in the way."""
+
+    code = "promotion_refused"
+    title = "The version may not be promoted yet"
+
+
 class VersionExists(Conflict):
     """The name and version are taken; a version never changes."""
 

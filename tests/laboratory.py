@@ -11,6 +11,7 @@ import httpx
 
 from tests.registry.artifacts import KEY_NAME, PUBLISHER
 from tests.registry.successors import zipped
+from tests.workflows.registering import answers
 
 PASSPHRASE = "seventeen quiet herons"
 TRUSTING = {"EXOSCORE_TRUSTED_PUBLISHERS": PUBLISHER.vkey(KEY_NAME)}
@@ -46,8 +47,21 @@ class Laboratory:
         with server.client(self.key) as client:
             return client.post(f"/v1/models/{name}/versions/{version}/transitions", json=signing)
 
+    def acknowledge(self, server: Any, name: str, version: str) -> None:
+        """Acknowledge every warning of a version that nobody has acknowledged yet."""
+        place = f"/v1/models/{name}/versions/{version}"
+        with server.client(self.key) as client:
+            codes = client.get(place).json()["open_warnings"]
+            if codes:
+                signing = {"codes": codes, "reason": "They are known.", "passphrase": PASSPHRASE}
+                answer = client.post(f"{place}/acknowledgements", json=signing)
+                assert answer.status_code == 201, answer.text
+
     def sign(self, server: Any, name: str, version: str, *places: str) -> None:
-        """Bring a version to states and aliases, one after the other."""
+        """Bring a version to states and aliases, one after the other; where one of them answers callers, acknowledge
+        what the version warns of first."""
         for to in places:
+            if answers(to):
+                self.acknowledge(server, name, version)
             answer = self.ask(server, name, version, to)
             assert answer.status_code == 201, answer.text

@@ -18,7 +18,7 @@ from service.store.engine import Database
 from tests.conftest import ROOT, RunningServer, clean_environment, end, launch
 from tests.registry.artifacts import KEY_NAME, PUBLISHER, release
 from tests.registry.attacks import zipped
-from tests.workflows.registering import PASSPHRASE, REASON, Stored, stored
+from tests.workflows.registering import PASSPHRASE, REASON, Stored, answers, stored
 
 NUMBERS = itertools.count(1)
 ZIP = {"content-type": "application/zip"}
@@ -76,10 +76,24 @@ class Registry:
             return client.post("/v1/models", content=zipped(release(bundled, version, **changes)), headers=ZIP)
 
     def sign(self, person: Person, name: str, version: str, to: str, **other: Any) -> httpx.Response:
-        """Ask for a transition with a person's key and passphrase."""
+        """Ask for a transition with a person's key and passphrase. For an approved version and an alias that answers
+        callers, what the version warns of is acknowledged first."""
+        if answers(to):
+            self.acknowledge(person, name, version)
         body = {"to": to, "reason": REASON, "meaning": "approval", "passphrase": PASSPHRASE} | other
         with self.client(person) as client:
             return client.post(f"/v1/models/{name}/versions/{version}/transitions", json=body)
+
+    def acknowledge(self, person: Person, name: str, version: str) -> None:
+        """Have a person acknowledge what nobody has yet of an approved version's warnings."""
+        place = f"/v1/models/{name}/versions/{version}"
+        with self.client() as client:
+            answer = client.get(place)
+            shown = answer.json() if answer.is_success else {}
+        if shown.get("state") == "approved" and shown["open_warnings"]:
+            body = {"codes": shown["open_warnings"], "reason": REASON, "passphrase": PASSPHRASE}
+            with self.client(person) as client:
+                assert client.post(f"{place}/acknowledgements", json=body).status_code == 201
 
 
 TRUSTING = {"EXOSCORE_TRUSTED_PUBLISHERS": PUBLISHER.vkey(KEY_NAME), "EXOSCORE_DENIED_SECONDS": "3600"}

@@ -68,16 +68,21 @@ def test_in_production_a_person_puts_a_shipped_version_in_force(
     signed = {"reason": "The evaluation holds.", "meaning": "approval", "passphrase": phrase}
     request = tb_request | {"model": "tb-exosomal-mirna"}
     with server.client() as client:
+        path = "/v1/models/tb-exosomal-mirna/versions/1.0.0"
+        # In production nothing is acknowledged by the service.
+        codes = client.get(path).json()["open_warnings"]
+        assert codes == ["demonstration_only", "no_external_validation", "arm_assumed"]
+        assert client.post(f"{path}/acknowledgements", json=signed | {"codes": codes}).status_code == 201
         for to in ("approved", "production"):
             assert client.post("/v1/scores", json=request).json()["code"] == "no_active_model"
-            path = "/v1/models/tb-exosomal-mirna/versions/1.0.0/transitions"
-            assert client.post(path, json=signed | {"to": to}).status_code == 201
+            assert client.post(f"{path}/transitions", json=signed | {"to": to}).status_code == 201
         assert client.post("/v1/scores", json=request).json()["model"]["version"] == "1.0.0"
         history = client.get("/v1/models/tb-exosomal-mirna/history").json()
         actors = [(item["kind"], item["printed_name"] or item["actor"]) for item in history["items"]]
         assert actors == [
             ("registered", "system:bundled"),
             ("verified", "system:bundled"),
+            ("acknowledged", "Zoë Müller"),
             ("approved", "Zoë Müller"),
             ("promoted", "Zoë Müller"),
         ]

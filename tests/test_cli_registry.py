@@ -54,6 +54,10 @@ def model(registry: Registry) -> str:
     return registry.version().replace("1.", "graft-").removesuffix(".0")
 
 
+WARNINGS = ("cohort_relative_input", "index_not_probability", "no_external_validation")
+"""What the version of these tests warns of."""
+
+
 def folder_of(tmp_path: Path, model: str, version: str, **changes: Any) -> str:
     return str(write(tmp_path / model / version, release(PGD, version, name=model, **changes)))
 
@@ -95,6 +99,11 @@ def test_a_version_goes_its_whole_way_beside_a_running_server(
     assert first == f"{model}@1.9.0: approved"
     assert second.startswith(f"signed by {zoe.name}, 20")
     assert second.endswith("Z, meaning approval")
+    noted = run("model", "acknowledge", f"{model}@1.9.0", *WARNINGS, *signing(zoe)).stdout.splitlines()
+    assert noted[0] == f"{model}@1.9.0: acknowledged {', '.join(WARNINGS)}"
+    assert noted[1].startswith(f"signed by {zoe.name}, 20")
+    assert noted[1].endswith("Z, meaning review")
+    assert noted[2:] == ["no warning is open"]
     promoted = document(
         run("model", "promote", f"{model}@1.9.0", *signing(zoe), "--meaning", "responsibility", "--json")
     )
@@ -109,8 +118,8 @@ def test_a_version_goes_its_whole_way_beside_a_running_server(
         # A server looks at the database before it shows what is in force.
         assert client.get(f"/v1/models/{model}").json()["aliases"] == {"production": "1.9.0"}
         assert scored() == "1.9.0"
-        for command in ("approve", "promote"):
-            assert run("model", command, f"{model}@1.10.0", *signing(zoe)).returncode == 0
+        for command, *codes in (("acknowledge", *WARNINGS), ("approve",), ("promote",)):
+            assert run("model", command, f"{model}@1.10.0", *codes, *signing(zoe)).returncode == 0
         assert scored() == "1.10.0"
         assert "alias canary" in run("model", "promote", f"{model}@1.9.0", *signing(zoe), "--alias", "canary").stdout
         assert "alias production" in run("model", "promote", f"{model}@1.9.0", *signing(zoe)).stdout
@@ -121,11 +130,13 @@ def test_a_version_goes_its_whole_way_beside_a_running_server(
     assert document(run("model", "retire", f"{model}@1.10.0", *signing(zoe), "--json"))["state"] == "retired"
     told = run("model", "history", model).stdout.splitlines()
     assert [line.split("  ")[2] for line in told[:-2]] == [
-        "registered", "verified", "registered", "verified", "approved", "promoted to production (before: none)",
-        "approved", "promoted to production (before: 1.9.0)", "promoted to canary (before: none)",
+        "registered", "verified", "registered", "verified", "approved", f"acknowledged {', '.join(WARNINGS)}",
+        "promoted to production (before: none)", f"acknowledged {', '.join(WARNINGS)}", "approved",
+        "promoted to production (before: 1.9.0)", "promoted to canary (before: none)",
         "promoted to production (before: 1.10.0)", "promoted, out of canary, production", "retired",
     ]  # fmt: skip
-    assert told[5].endswith(f"by {zoe.name} (responsibility)  {REASON}")
+    assert told[5].endswith(f"by {zoe.name} (review)  {REASON}")
+    assert told[6].endswith(f"by {zoe.name} (responsibility)  {REASON}")
     assert told[-2:] == [f"{model}@1.9.0  approved", f"{model}@1.10.0  retired"]
 
 
@@ -135,6 +146,7 @@ def test_versions_are_listed_in_their_order(
     for version in ("1.10.0", "1.9.0", "1.10.0-rc.1"):
         assert run("model", "register", folder_of(tmp_path, model, version)).returncode == 0
     assert run("model", "approve", f"{model}@1.10.0", *signing(zoe)).returncode == 0
+    assert run("model", "acknowledge", f"{model}@1.10.0", *WARNINGS, *signing(zoe)).returncode == 0
     assert run("model", "promote", f"{model}@1.10.0", *signing(zoe)).returncode == 0
     ordered = ["1.9.0", "1.10.0-rc.1", "1.10.0"]
     items = [one for one in document(run("model", "list", "--json"))["items"] if one["name"] == model]
@@ -144,8 +156,8 @@ def test_versions_are_listed_in_their_order(
     ]  # fmt: skip
     text = [line for line in run("model", "list").stdout.splitlines() if line.startswith(f"{model}@")]
     assert text == [
-        f"{model}@1.9.0  verified  -",
-        f"{model}@1.10.0-rc.1  verified  -",
+        f"{model}@1.9.0  verified  -  (not acknowledged: {', '.join(WARNINGS)})",
+        f"{model}@1.10.0-rc.1  verified  -  (not acknowledged: {', '.join(WARNINGS)})",
         f"{model}@1.10.0  approved  production",
     ]
     assert [one["version"] for one in document(run("model", "show", model, "--json"))["versions"]] == ordered

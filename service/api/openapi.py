@@ -16,7 +16,7 @@ from service.api.openapi_parts import REF, body_of, problems_of, responses_of
 from service.api.openapi_registry import REGISTRY_ANSWERS, registry_paths
 from service.api.schemas import ErasureAnswer, ProblemDocument, RetractionAnswer, ScoreAnswer, ScorePage
 from service.domain.fields import request_schema
-from service.domain.model_life import TRANSITION
+from service.domain.model_life import ACKNOWLEDGEMENT, TRANSITION
 from service.domain.query import query_parameters
 from service.domain.score_life import ERASURE, RETRACTION
 from service.domain.score_query import LIST, SEARCH
@@ -48,7 +48,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             schemas[model.__name__] = schema
         schemas |= {"ScoreRequest": request_schema(), "ScoreSearch": SEARCH.schema()}
         schemas |= {"RetractionRequest": RETRACTION.schema(), "ErasureRequest": ERASURE.schema()}
-        schemas |= {"TransitionRequest": TRANSITION.schema()}
+        schemas |= {"TransitionRequest": TRANSITION.schema(), "AcknowledgementRequest": ACKNOWLEDGEMENT.schema()}
         components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "An API key"}}
         openapi["paths"]["/v1/scores"] = {"post": _score_operation(), "get": _list_operation()}
         openapi["paths"]["/v1/scores/search"] = {"post": _search_operation()}

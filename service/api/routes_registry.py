@@ -1,4 +1,4 @@
-"""The registry over HTTP: list models, register an artifact, sign for a version, ask for the past.
+"""The registry over HTTP: list models, register an artifact, acknowledge its warnings, sign for it, ask for the past.
 
 Plain Starlette routes, as in `routes_scores`: the key is asked for before a byte of the body is read, and the domain's
 own tables check what was sent.
@@ -16,6 +16,8 @@ from starlette.routing import Route
 from service.api.headers import JSON, check_media_type, check_zip, headers_of, read_body
 from service.api.schemas import AuditOut
 from service.api.schemas_registry import (
+    AcknowledgementAnswer,
+    AcknowledgementOut,
     HistoryAnswer,
     ModelPage,
     RegistrationAnswer,
@@ -23,16 +25,18 @@ from service.api.schemas_registry import (
     TransitionAnswer,
 )
 from service.api.security import caller_with, services_of
-from service.domain.model_life import parse_transition
+from service.domain.model_life import parse_acknowledgement, parse_transition
 from service.domain.model_query import parse_history
 from service.errors import BodyTooSlow, Overloaded
 from service.workflows import read_models
+from service.workflows.acknowledge_warnings import acknowledge_warnings
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew
 from service.workflows.model_history import find_history, rendered
 from service.workflows.patience import in_thread
 from service.workflows.register_model import MAX_ZIP_BYTES, register_zip
-from service.workflows.transition_model import require_person, transition_model
+from service.workflows.signed import require_person
+from service.workflows.transition_model import transition_model
 from service.workflows.transitions import Signatory
 
 UPLOADS = 2
@@ -100,8 +104,32 @@ async def post_transition(request: Request) -> Response:
     return Response(answer.model_dump_json(), 201, headers={"Cache-Control": "no-store"}, media_type=JSON)
 
 
+async def post_acknowledgement(request: Request) -> Response:
+    """Acknowledge warnings of a version; the answer leaves after that is durable."""
+    caller = await _caller(request, ACKNOWLEDGEMENTS, "models:approve")
+    headers = headers_of(request.scope)
+    check_media_type(headers)
+    asked = parse_acknowledgement(await read_body(headers, request.receive))
+    path = request.path_params
+    done = await acknowledge_warnings(
+        services_of(request), require_person(caller), path["name"], path["version"], asked, caller
+    )
+    row, receipt = done.version, done.receipt
+    answer = AcknowledgementAnswer(
+        name=row.name,
+        version=row.version,
+        digest=row.digest,
+        acknowledged=[AcknowledgementOut(**asdict(one)) for one in done.made],
+        already=list(done.already),
+        open_warnings=list(done.still_open),
+        audit=None if receipt is None else AuditOut(index=receipt.index, checkpoint=receipt.note),
+    )
+    status = 200 if receipt is None else 201
+    return Response(answer.model_dump_json(), status, headers={"Cache-Control": "no-store"}, media_type=JSON)
+
+
 async def get_history(request: Request) -> Response:
-    """Every transition of a model, and how it stood at a time."""
+    """Every transition and acknowledgement of a model, and how it stood at a time."""
     await _caller(request, HISTORY, "models:read")
     as_of = parse_history(request.query_params.multi_items())
     history = await in_thread(find_history, services_of(request).database, request.path_params["name"], as_of)
@@ -122,8 +150,11 @@ async def models(request: Request) -> Response:
 
 MODELS = Route("/v1/models", models, methods=["GET", "POST"])
 TRANSITIONS = Route("/v1/models/{name}/versions/{version}/transitions", post_transition, methods=["POST"])
+ACKNOWLEDGEMENTS = Route(
+    "/v1/models/{name}/versions/{version}/acknowledgements", post_acknowledgement, methods=["POST"]
+)
 HISTORY = Route("/v1/models/{name}/history", get_history, methods=["GET"])
-plain_routes = (MODELS, TRANSITIONS, HISTORY)
+plain_routes = (MODELS, TRANSITIONS, ACKNOWLEDGEMENTS, HISTORY)
 
 
 async def _caller(request: Request, route: Route, scope: str) -> Caller:

@@ -1,4 +1,5 @@
-"""Shapes of what the registry answers, for the OpenAPI document: models, versions, transitions and shadows."""
+"""Shapes of what the registry answers, for the OpenAPI document: models, versions, transitions, acknowledgements and
+shadows."""
 
 from __future__ import annotations
 
@@ -35,6 +36,27 @@ class SignatureOut(BaseModel):
     at: str
 
 
+class AcknowledgementOut(BaseModel):
+    """One warning, acknowledged: by whom (`actor`; name, person and meaning are null where no person signed), why and
+    when (21 CFR 11.50)."""
+
+    code: str
+    actor: str
+    printed_name: str | None
+    person_id: str | None
+    meaning: Literal["authorship", "review", "approval", "responsibility"] | None
+    reason: str | None
+    at: str
+
+
+class WarningOut(BaseModel):
+    """One warning of a version, and who acknowledged it."""
+
+    code: str
+    text: str
+    acknowledgements: list[AcknowledgementOut]
+
+
 class VersionItem(BaseModel):
     """One version of a model."""
 
@@ -53,7 +75,8 @@ class ModelDetail(BaseModel):
 
 class VersionDetail(BaseModel):
     """One version: its state, its digest, the publisher who signed the artifact (null: nobody), its aliases, the people
-    who signed for it, and its whole manifest; `reason` says why a version was rejected."""
+    who signed for it, its warnings, and its whole manifest; `reason` says why a version was rejected. `open_warnings`
+    (codes that nobody has acknowledged) and `missing_card_fields` stand in the way of a promotion."""
 
     state: str
     digest: str | None
@@ -61,6 +84,9 @@ class VersionDetail(BaseModel):
     publisher: str | None
     aliases: list[str]
     signatures: list[SignatureOut]
+    warnings: list[WarningOut]
+    open_warnings: list[str]
+    missing_card_fields: list[str]
     manifest: dict[str, Any] | None
 
 
@@ -147,19 +173,34 @@ class TransitionAnswer(BaseModel):
     audit: AuditOut
 
 
+class AcknowledgementAnswer(BaseModel):
+    """What was acknowledged. `already` are codes that the same person had acknowledged before, of which nothing new is
+    recorded; `audit` is null where there is nothing new at all. `open_warnings` are those still open."""
+
+    name: str
+    version: str
+    digest: str
+    acknowledged: list[AcknowledgementOut]
+    already: list[str]
+    open_warnings: list[str]
+    audit: AuditOut | None
+
+
 class HistoryItem(BaseModel):
-    """One transition. `from` and `to` are states, or versions where `alias` is not null."""
+    """One transition or acknowledgement. `from` and `to` are states, or versions where `alias` is not null; `codes` are
+    the warnings that were acknowledged, null for a transition."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     id: str
-    kind: Literal["registered", "verified", "approved", "promoted", "retired", "rejected"]
+    kind: Literal["registered", "verified", "approved", "promoted", "retired", "rejected", "acknowledged"]
     version: str
     digest: str
     before: Annotated[str | None, Field(alias="from")]
     to: str | None
     alias: str | None
     dropped: list[str] | None
+    codes: list[str] | None
     publisher: str | None
     fault: str | None
     actor: str
@@ -172,7 +213,7 @@ class HistoryItem(BaseModel):
 
 
 class HistoryAnswer(BaseModel):
-    """The transitions of a model up to `as_of` (null: up to now), and how it then stood."""
+    """The transitions and acknowledgements of a model up to `as_of` (null: up to now), and how it then stood."""
 
     name: str
     as_of: str | None

@@ -59,8 +59,9 @@ SALT_BYTES: Final = 32
 
 MODEL_KINDS: Final = frozenset({
     "model.registered", "model.verified", "model.approved", "model.promoted", "model.retired", "model.rejected",
+    "model.acknowledged",
 })  # fmt: skip
-"""What can happen to a version of a model."""
+"""What can happen to a version of a model. All but the last move it; that is somebody's word on its warnings."""
 
 KINDS: Final = MODEL_KINDS | frozenset({
     "log.opened",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from service.domain.decode import decode
 from service.domain.fields import FREE_TEXT, MODEL_NAME
 from service.domain.query import read_document
-from service.domain.record import Field, Record
+from service.domain.record import Field, ListOf, Record
 from service.domain.shape import Choice, Text
 from service.domain.signature import MEANINGS
 
@@ -24,6 +24,21 @@ TRANSITION = Record(
         "to": Field(Text(MODEL_NAME, "approved, rejected, retired, withdrawn, or an alias", high=64), required=True),
         "reason": Field(_REASON, required=True),
         "meaning": Field(Choice(MEANINGS), required=True),
+        "passphrase": Field(_PASSPHRASE, required=True),
+    }
+)
+
+MAX_CODES = 64
+"""Codes of one acknowledgement; its audit entry names each."""
+
+ACKNOWLEDGEMENT = Record(
+    {
+        "codes": Field(
+            ListOf(Text(r"[a-z][a-z0-9_]*", "the code of a warning of this version", high=64), low=1, high=MAX_CODES),
+            required=True,
+        ),
+        "reason": Field(_REASON, required=True),
+        "meaning": Field(Choice(MEANINGS)),
         "passphrase": Field(_PASSPHRASE, required=True),
     }
 )
@@ -47,3 +62,23 @@ def parse_transition(body: bytes) -> Signing:
 def read_transition(document: object) -> Signing:
     """The transition in a decoded document; raises InputRejected with every problem."""
     return Signing(**read_document(TRANSITION, document))
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledging:
+    """What a person acknowledges: the codes of warnings, each once, why, and what the signature means."""
+
+    codes: tuple[str, ...]
+    reason: str
+    passphrase: str = field(repr=False)
+    meaning: str = "review"
+
+
+def parse_acknowledgement(body: bytes) -> Acknowledging:
+    """The acknowledgement in a body; raises MalformedBody, or InputRejected with every problem."""
+    return read_acknowledgement(decode(body))
+
+
+def read_acknowledgement(document: object) -> Acknowledging:
+    """The acknowledgement in a decoded document; raises InputRejected with every problem."""
+    return Acknowledging(**read_document(ACKNOWLEDGEMENT, document))

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from service.domain.acknowledgement import Acknowledgement
 from service.domain.signature import Signature, is_approved
 from service.registry import card_figures as drawn
 from service.registry import card_tables as tables
+from service.registry.card_acknowledgements import acknowledgements_section
 from service.registry.card_frameworks import FRAMEWORKS, framework_table
 from service.registry.card_opening import opening
 from service.registry.manifest import Manifest
@@ -23,11 +25,15 @@ NO_PUBLISHER = "No signature of a publisher is on record."
 
 
 def card_document(
-    manifest: Manifest, digest: str, signatures: Sequence[Signature] = (), publisher: str | None = None
+    manifest: Manifest,
+    digest: str,
+    signatures: Sequence[Signature] = (),
+    publisher: str | None = None,
+    acknowledgements: Sequence[Acknowledgement] = (),
 ) -> Page:
     """The card of `manifest`, whose bytes have `digest`; `publisher` is the name of the key that signed the artifact.
 
-    `signatures` are shown in the order given, which is that of the version's life.
+    `signatures` and `acknowledgements` are shown in the order given, which is that of the version's life.
     """
     return Page(
         title=f"{manifest.title}: {manifest.name} {manifest.version}",
@@ -35,6 +41,7 @@ def card_document(
             *opening(manifest),
             *_figures(manifest),
             _signatures(signatures),
+            acknowledgements_section(manifest, acknowledgements),
             *_numbers(manifest),
             *_background(manifest),
             *_frameworks(manifest),

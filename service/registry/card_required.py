@@ -23,10 +23,10 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "/card/developer": "developer",
         "/card/release_stage": "release stage",
         "/card/clinical_risk_level": "clinical risk level",
-        "/card/how_to_use": "how to use it",
+        "/card/how_to_use": "way to use it",
         "/card/participants": "participants",
         "/card/outcome_definition": "definition of the outcome",
-        "/card/measurement": "how the inputs are measured",
+        "/card/measurement": "way the inputs are measured",
         "/card/input_data_source": "source of the input data",
         "/card/missing_input_handling": "handling of missing input",
         "/card/analysis_methods": "methods of the analysis",
@@ -36,7 +36,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "/card/monitoring": "monitoring",
         "/card/update_schedule": "schedule of updates",
         "/training/cohort": "cohort it was fitted on",
-        "/training/procedure": "how it was made",
+        "/training/procedure": "procedure it was made by",
         "/performance": "performance",
     }
 )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.domain.acknowledgement import Acknowledgement
 from service.domain.signature import Signature
 from service.registry import compare_words as say
 from service.registry.compare_diff import Kind, differences
@@ -30,6 +31,7 @@ class Side:
     digest: str
     signatures: tuple[Signature, ...] = ()
     publisher: str | None = None
+    acknowledgements: tuple[Acknowledgement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,10 @@ def compare(
     *,
     signatures: tuple[Sequence[Signature], Sequence[Signature]] = ((), ()),
     publishers: tuple[str | None, str | None] = (None, None),
+    acknowledgements: tuple[Sequence[Acknowledgement], Sequence[Acknowledgement]] = ((), ()),
 ) -> Comparison:
-    """The comparison of two versions; `signatures` and `publishers` are those of the old and of the new one."""
+    """The comparison of two versions; `signatures`, `publishers` and `acknowledgements` are those of the old and of the
+    new one."""
     found = differences(_document(old), _document(new), say.IDENTITIES)
     called = _called(old, new)
     changes = [
@@ -98,8 +102,8 @@ def compare(
         for one in found
     ]
     return Comparison(
-        Side(old, old_digest, tuple(signatures[0]), publishers[0]),
-        Side(new, new_digest, tuple(signatures[1]), publishers[1]),
+        Side(old, old_digest, tuple(signatures[0]), publishers[0], tuple(acknowledgements[0])),
+        Side(new, new_digest, tuple(signatures[1]), publishers[1], tuple(acknowledgements[1])),
         tuple(sorted(changes, key=lambda change: not change.changes_meaning)),
     )
 

@@ -135,7 +135,7 @@ def _derivation(one: Manifest, label: str, other: Manifest) -> Iterator[str]:
 
 def _cards(comparison: Comparison, *, brief: bool) -> Iterator[Section]:
     sides = (comparison.old, comparison.new)
-    cards = [card_document(s.manifest, s.digest, s.signatures, s.publisher).sections for s in sides]
+    cards = [card_document(s.manifest, s.digest, s.signatures, s.publisher, s.acknowledgements).sections for s in sides]
     pairs = {old.title: (old, new) for old, new in zip(*cards, strict=True)}
     labels = comparison.labels
     yield tables.merged(*pairs.pop("Signatures"), labels)

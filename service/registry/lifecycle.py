@@ -9,7 +9,8 @@ Rules:
 2. `approved`: a person says so who is not the one who registered the version (four eyes), with a meaning and a reason.
    Only an approved version answers.
 3. An alias points to an approved version. `production` is what a bare model name means; what `shadow` points to
-   scores the same inputs and answers nobody. To go back is a move like any other.
+   scores the same inputs and answers nobody. To go back is a move like any other. What else an alias that serves asks
+   for, `registry.promotion` says.
 4. `retired` ends it and takes every alias away; `rejected` ends it before approval. A version is never deleted.
 5. A person's move names the person, the meaning of the signature and the reason: 21 CFR 11.50(a) asks for the printed
    name, the date and time, and the meaning, such as review, approval, responsibility or authorship.
@@ -31,10 +32,12 @@ STATES = ("registered", "verified", "approved", "retired", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How things stand before a move: the version's state, and the model's aliases (alias -> version)."""
+    """How things stand before a move: the version's state, the model's aliases (alias -> version), and the codes of the
+    version's warnings that were acknowledged."""
 
     state: str
     aliases: Mapping[str, str]
+    acknowledged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

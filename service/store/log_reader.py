@@ -38,6 +38,10 @@ _PERSONS = f"SELECT {', '.join(column.name for column in person.columns)} FROM p
 _TRANSITIONS = (
     "SELECT log_id, seq, transition_id, name, version, statement, salt FROM model_transition ORDER BY log_id, seq"
 )
+_ACKNOWLEDGEMENTS = (
+    "SELECT log_id, seq, acknowledgement_id, name, version, statement, salt FROM model_acknowledgement "
+    "ORDER BY log_id, seq"
+)
 
 
 class SqlLogReader:
@@ -98,6 +102,11 @@ class SqlLogReader:
     def transitions(self) -> Iterator[tuple[Any, ...]]:
         """Every row of `model_transition` by place: log_id, seq, transition_id, name, version, statement, salt."""
         return self._rows(_TRANSITIONS)
+
+    def acknowledgements(self) -> Iterator[tuple[Any, ...]]:
+        """Every row of `model_acknowledgement` by place: log_id, seq, acknowledgement_id, name, version, statement,
+        salt."""
+        return self._rows(_ACKNOWLEDGEMENTS)
 
     def versions(self) -> Iterator[tuple[Any, ...]]:
         """Every registered version: name, version, digest, signature_digest, state."""

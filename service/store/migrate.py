@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision this release knows, oldest first."""
 
 HEAD = REVISIONS[-1]

@@ -187,6 +187,22 @@ model_transition = Table(
     Index(None, "name", "version"),
 )
 
+model_acknowledgement = Table(
+    "model_acknowledgement",
+    metadata,
+    Column("acknowledgement_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("log_id", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    UniqueConstraint("log_id", "seq"),
+    ForeignKeyConstraint(["name", "version"], ["model_version.name", "model_version.version"]),
+    ForeignKeyConstraint(["log_id", "seq"], ["audit_entry.log_id", "audit_entry.seq"]),
+    Index(None, "name", "version"),
+)
+
 shadow_score = Table(
     "shadow_score",
     metadata,

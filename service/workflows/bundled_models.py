@@ -1,8 +1,9 @@
 """The versions that ship with the product, registered when a service starts.
 
 In development the first start puts the newest release of each model in production, in the name of `system:bundled`, so
-that there is something to try. In production they stop at `verified`, and people decide. An alias that was ever set is
-never moved here: an upgrade of the package brings versions, and no change of what answers.
+that there is something to try. It acknowledges the warnings of what it approves in that name too: that stands on record
+and on the card. In production they stop at `verified`, the service acknowledges nothing, and people decide. An alias
+that was ever set is never moved here: an upgrade of the package brings versions, and no change of what answers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from service.store import models as model_store
 from service.store.engine import Database
 from service.store.models import VersionRow
 from service.telemetry import log_event
+from service.workflows.acknowledge_warnings import acknowledge_open
 from service.workflows.register_model import move, register_model
 from service.workflows.services import Services
 from service.workflows.transitions import Signatory, find_standing
@@ -30,13 +32,18 @@ BUNDLED = Signatory("system:bundled", reason="Shipped with the product.")
 def register_bundled(services: Services, folder: Path, *, in_force: bool) -> tuple[ModelVersion, ...]:
     """Register every version under `folder` that is not registered yet; those that could not be, with the reason.
 
-    `in_force` is for development: what is shipped is approved, and what no alias was ever set for goes into production.
+    `in_force` is for development: the warnings of what is shipped are acknowledged, it is approved, and what no alias
+    was ever set for goes into production.
     """
     strays = []
     shipped = list_bundled(folder)
     for name, version in shipped:
         try:
-            _bring_in(services, folder, name, version, in_force=in_force)
+            row = _bring_in(services, folder, name, version)
+            if in_force and row.state == "verified":
+                # In this order, so that a start that is interrupted between the two leaves both to the next one.
+                acknowledge_open(services, row, BUNDLED)
+                _move_to(services, row, "approved")
         except ArtifactRejected as error:
             log_event("version_rejected", level=logging.ERROR, model=f"{name}@{version}", reason=error.message)
             strays.append(ModelVersion(name, version, "", "rejected", reason=error.message))
@@ -58,14 +65,14 @@ def approved_by_no_person(database: Database) -> tuple[str, ...]:
     return tuple(f"{name}@{version}" for name, version, entry in approvals if Entry.parse(entry).actor == BUNDLED.actor)
 
 
-def _bring_in(services: Services, folder: Path, name: str, version: str, *, in_force: bool) -> None:
+def _bring_in(services: Services, folder: Path, name: str, version: str) -> VersionRow:
+    """The version as it is registered, here and now or before."""
     with services.database.read() as connection:
         row = model_store.find_version(connection, name, version)
     if row is None or row.state == "registered":
         artifact = read_bundled(folder / name / version, trusted=services.publishers)
         row = register_model(services, artifact.parts, BUNDLED, prove=False).version
-    if in_force and row.state == "verified":
-        _move_to(services, row, "approved")
+    return row
 
 
 def _put_in_production(services: Services, name: str) -> None:

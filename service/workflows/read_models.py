@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+from service.domain.acknowledgement import Acknowledgement
 from service.domain.example import example_request
 from service.domain.panel_schema import panel_schema
 from service.domain.signature import Signature
 from service.errors import ModelNotFound, VersionNotInForce
 from service.registry.active import ActiveModels
 from service.registry.card import card_html, card_json, card_markdown
+from service.registry.card_required import missing_fields
 from service.registry.compare import Comparison, compare
 from service.registry.compare_page import comparison_html, comparison_json, comparison_markdown, comparison_text
 from service.registry.manifest import Manifest
@@ -43,7 +45,8 @@ def show_model(models: ActiveModels, name: str) -> dict[str, Any]:
 
 
 def show_version(found: Described) -> dict[str, Any]:
-    """State, digest, reason, manifest, publisher, aliases and signatures of one version."""
+    """State, digest, reason, manifest, publisher, aliases, signatures and warnings of one version: who acknowledged
+    which, and what still stands in the way of a promotion."""
     return {
         "state": found.version.state,
         "digest": found.version.digest,
@@ -51,6 +54,9 @@ def show_version(found: Described) -> dict[str, Any]:
         "publisher": found.publisher,
         "aliases": list(found.aliases),
         "signatures": [asdict(signature) for signature in found.signatures],
+        "warnings": _warnings(found),
+        "open_warnings": list(found.open_warnings),
+        "missing_card_fields": [] if found.manifest is None else list(missing_fields(found.manifest)),
         "manifest": found.document,
     }
 
@@ -66,7 +72,9 @@ def panel_of(found: Described) -> dict[str, Any]:
 
 def card_of(found: Described, form: CardForm) -> dict[str, Any] | str:
     """The model card of one version; raises VersionNotInForce where its manifest cannot be read."""
-    return render_card(_manifest(found), found.version.digest, form, found.signatures, found.publisher)
+    return render_card(
+        _manifest(found), found.version.digest, form, found.signatures, found.publisher, found.acknowledgements
+    )
 
 
 def render_card(
@@ -75,12 +83,13 @@ def render_card(
     form: CardForm,
     signatures: Sequence[Signature] = (),
     publisher: str | None = None,
+    acknowledgements: Sequence[Acknowledgement] = (),
 ) -> dict[str, Any] | str:
     """The model card of a manifest in one of its three forms."""
     if form == "json":
-        return card_json(manifest, digest, signatures, publisher)
+        return card_json(manifest, digest, signatures, publisher, acknowledgements)
     render = card_html if form == "html" else card_markdown
-    return render(manifest, digest, signatures, publisher)
+    return render(manifest, digest, signatures, publisher, acknowledgements)
 
 
 def comparison_of(old: Described, new: Described, form: ComparisonForm) -> dict[str, Any] | str:
@@ -92,6 +101,7 @@ def comparison_of(old: Described, new: Described, form: ComparisonForm) -> dict[
         new.version.digest,
         signatures=(old.signatures, new.signatures),
         publishers=(old.publisher, new.publisher),
+        acknowledgements=(old.acknowledgements, new.acknowledgements),
     )
     return render_comparison(comparison, form)
 
@@ -107,6 +117,16 @@ def render_comparison(comparison: Comparison, form: ComparisonForm) -> dict[str,
             return comparison_markdown(comparison)
         case "text":
             return comparison_text(comparison)
+
+
+def _warnings(found: Described) -> list[dict[str, Any]]:
+    """Each warning of the manifest, with who acknowledged it."""
+    warnings = () if found.manifest is None else found.manifest.warnings
+    shown = []
+    for warning in warnings:
+        signed = [asdict(one) for one in found.acknowledgements if one.code == warning.code]
+        shown.append({"code": warning.code, "text": warning.text, "acknowledgements": signed})
+    return shown
 
 
 def _manifest(found: Described) -> Manifest:

@@ -10,6 +10,9 @@ Rules:
    that the log had not heard of then, as before there was a registry, nothing is said.
 4. The bytes of a registered version have to be there, under their digests. Bytes that no version names are what an
    interrupted upload left, and are passed over.
+5. What was acknowledged of a version (`recorded_acknowledgements`) has to be a warning of its manifest. A promotion to
+   an alias that serves names the warnings of the manifest, and each was acknowledged before it. From the first one that
+   does so, or the first acknowledgement, on, all do; those before were made by a release that asked for none.
 """
 
 from __future__ import annotations
@@ -20,7 +23,10 @@ from hashlib import sha256
 from typing import Any
 
 from service.audit.entry import Entry, commitment
-from service.registry.lifecycle import PRODUCTION
+from service.domain.acknowledgement import open_codes
+from service.registry.lifecycle import PRODUCTION, SHADOW
+from service.workflows.model_history import ACKNOWLEDGED
+from service.workflows.recorded_acknowledgements import AcknowledgementLedger, model_of
 
 StoredRow = tuple[Any, ...]
 Fault = tuple[str, str]
@@ -36,6 +42,9 @@ class ModelLedger:
         self._versions: dict[tuple[str, str], tuple[str, str | None, str]] = {}
         self._aliases: dict[tuple[str, str], str] = {}
         self._names: set[str] = set()
+        self._acknowledged = AcknowledgementLedger()
+        self._promoted: set[tuple[str, tuple[str, ...]]] = set()
+        self._names_warnings = False
 
     def __len__(self) -> int:
         return len(self._versions)
@@ -51,11 +60,18 @@ class ModelLedger:
         if not self._follows(said):
             return "The transition does not begin where the one before it ended."
         self._apply(said)
-        return None
+        return self._find_promotion_fault(said)
+
+    def acknowledge(self, entry: Entry, row: StoredRow | None) -> str | None:
+        """Take in an entry of an acknowledgement and the row (acknowledgement_id, name, version, statement, salt) that
+        stands for it; what is wrong with them, or None."""
+        self._names_warnings = True
+        version = self._versions.get(model_of(entry))
+        return self._acknowledged.take(entry, row, version)
 
     def find_score_fault(self, entry: Entry) -> str | None:
         """What is wrong with a score recorded now: a model that the log knows answers with versions in force alone."""
-        name, _, version = (entry.model or "").partition("@")
+        name, version = model_of(entry)
         digest, _, state = self._versions.get((name, version), (None, None, None))
         if name not in self._names or (state == "approved" and digest == entry.model_digest):
             return None
@@ -64,7 +80,7 @@ class ModelLedger:
     def find_alias_fault(self, entry: Entry, asked: str | None) -> str | None:
         """What is wrong with a score recorded now for a request that asked for this model: of a model that the log
         knows, a bare name or an alias is answered by the version that it meant."""
-        name, _, version = (entry.model or "").partition("@")
+        name, version = model_of(entry)
         if name not in self._names or asked is None:
             return None
         wanted, _, target = asked.partition("@")
@@ -88,9 +104,28 @@ class ModelLedger:
                 found.add(digest)
             if content is not None and whole:
                 wanted |= _named(content)
+                yield from self._faults_of_warnings(digest, _warnings(content))
         missing = len(wanted - found)
         if missing:
             yield "artifact_part", f"The bytes of {missing} files of registered versions are missing or altered."
+
+    def _find_promotion_fault(self, said: dict[str, Any]) -> str | None:
+        """What is wrong with a promotion, as far as warnings go (rule 5)."""
+        if said.get("alias") in (None, SHADOW):
+            return None
+        if "warnings" not in said:
+            return "A version was promoted without a word of its warnings." if self._names_warnings else None
+        self._names_warnings = True
+        self._promoted.add((said["digest"], tuple(said["warnings"])))
+        if open_codes(said["warnings"], self._acknowledged.codes(said["name"], said["version"])):
+            return "A version was promoted with a warning that nobody had acknowledged."
+        return None
+
+    def _faults_of_warnings(self, digest: str, warned: set[str]) -> Iterator[Fault]:
+        if self._acknowledged.of_manifest(digest) - warned:
+            yield "model_acknowledgement", "What was acknowledged is no warning of the version."
+        if any(set(named) != warned for promoted, named in self._promoted if promoted == digest):
+            yield "model_transition", "A version was promoted over other warnings than its own."
 
     def _follows(self, said: dict[str, Any]) -> bool:
         key = (said["name"], said["version"])
@@ -114,8 +149,9 @@ class ModelLedger:
 
 
 def is_transition(entry: Entry) -> bool:
-    """Whether an entry of a model is about a transition; the others tell of artifacts that were refused."""
-    return entry.record is not None
+    """Whether an entry of a model is about a transition; the others tell of artifacts that were refused, and of
+    warnings that were acknowledged."""
+    return entry.record is not None and entry.kind != ACKNOWLEDGED
 
 
 def _statement(entry: Entry, row: StoredRow) -> dict[str, Any] | None:
@@ -169,3 +205,8 @@ def _files(parts: Iterable[StoredRow], kept: set[str]) -> Iterator[tuple[str, bo
 def _named(manifest: bytes) -> set[str]:
     """The digests that a manifest names; its own digest is right, so it is what was registered."""
     return set(json.loads(manifest)["files"].values())
+
+
+def _warnings(manifest: bytes) -> set[str]:
+    """The codes that a manifest warns of."""
+    return {warning["code"] for warning in json.loads(manifest)["warnings"]}

@@ -33,7 +33,7 @@ from service.workflows.artifact_files import store_files
 from service.workflows.model_history import find_registration
 from service.workflows.recording import NO_ROWS
 from service.workflows.services import Services
-from service.workflows.transitions import MOVE_MODELS, Signatory, drafted, find_standing
+from service.workflows.transitions import MOVE_MODELS, Signatory, drafted, find_standing, promoted_over
 
 MAX_ZIP_BYTES = ARTIFACT.total_bytes
 """The largest zip that is read."""
@@ -90,8 +90,9 @@ def move(
     signatory: Signatory,
     details: dict[str, str | None] | None = None,
 ) -> Receipt:
-    """Record a move and make it; returns after COMMIT. Not for the event loop."""
-    transition, entry = drafted(services, version, what, standing, signatory, details)
+    """Record a move and make it; returns after COMMIT. Not for the event loop. Raises as `promoted_over` does."""
+    over = {} if standing is None else promoted_over(services.database, version, what, standing)
+    transition, entry = drafted(services, version, what, standing, signatory, {**(details or {}), **over})
     receipt: Receipt = services.committer.submit(MOVE_MODELS, transition, entry).result()
     return receipt
 

@@ -5,8 +5,11 @@ Rules:
    and the meaning of the signature, 21 CFR 11.50), and why. The entry commits to its bytes and says in clear what was
    moved, so the log alone tells which version was in force when; free text and names stand in the statement only.
 2. A move is planned on what was read before, and made only if that is still so under the lock on the head: of two
-   that were planned on the same state one wins.
+   that were planned on the same state one wins. What was acknowledged can only become more, so a promotion that was
+   planned on it holds as long as none of it is gone.
 3. Every move raises the registry generation.
+4. The statement of a promotion to an alias that serves names the `warnings` that had to be acknowledged for it. One
+   without them was made before there were acknowledgements; it stays in force.
 """
 
 from __future__ import annotations
@@ -18,13 +21,16 @@ from typing import Any
 
 from service.audit.entry import Entry, commitment
 from service.audit.log import Place
-from service.errors import Conflict, VersionExists
+from service.errors import Conflict, RecordDamaged, VersionExists
 from service.registry.lifecycle import Move, Standing
+from service.registry.promotion import require_fit, serves, warning_codes
 from service.registry.semver import find_version
 from service.store import models as model_store
 from service.store.audit_log import SqlTransaction
-from service.store.engine import ReadConnection
+from service.store.engine import Database, ReadConnection
 from service.store.models import TransitionRow, VersionRow
+from service.workflows.artifact_files import read_manifest
+from service.workflows.model_history import find_acknowledged
 from service.workflows.services import Services, new_uuid7
 
 
@@ -53,11 +59,26 @@ class Transition:
 
 
 def find_standing(connection: ReadConnection, name: str, version: str) -> tuple[VersionRow, Standing] | None:
-    """A version and how things stand with it; None where there is no such version."""
+    """A version and how things stand with it; None where there is no such version. Raises RecordDamaged where an
+    acknowledgement of it is not the one that was recorded."""
     row = model_store.find_version(connection, name, version)
     if row is None:
         return None
-    return row, Standing(row.state, model_store.list_aliases(connection, name).get(name, {}))
+    signed = find_acknowledged(connection, name, version)
+    codes = frozenset(code for one in signed if one.said["digest"] == row.digest for code in one.said["codes"])
+    return row, Standing(row.state, model_store.list_aliases(connection, name).get(name, {}), codes)
+
+
+def promoted_over(database: Database, version: VersionRow, move: Move, standing: Standing) -> dict[str, Any]:
+    """What the statement of a move says of warnings (rule 4): nothing, but for a promotion to an alias that serves.
+
+    Raises PromotionRefused where one is not acknowledged or a required field of the card is missing, ArtifactRejected
+    where the manifest cannot be read."""
+    if not serves(move):
+        return {}
+    manifest, _ = read_manifest(database, version.digest)
+    require_fit(manifest, standing.acknowledged)
+    return {"warnings": list(warning_codes(manifest))}
 
 
 def drafted(
@@ -143,6 +164,8 @@ class MoveModels:
         found = find_standing(connection, version.name, version.version)
         if found is None or _at_stake(*found, move) != _at_stake(version, one.standing, move):
             raise Conflict("The model was moved by somebody else just now.", "Look at it, and decide again.")
+        if serves(move) and not one.standing.acknowledged <= found[1].acknowledged:
+            raise RecordDamaged("What was acknowledged of the version is gone.", "Have the audit log verified.")
         if move.alias is not None and move.after is not None:
             model_store.set_alias(connection, version.name, move.alias, move.after)
         elif move.after is not None:

@@ -23,6 +23,7 @@ from service.audit.entry import MODEL_KINDS, Entry, Prior
 from service.audit.scan import HeadRow
 from service.store.log_reader import SqlLogReader
 from service.workflows.gaps import Gaps, Range, without
+from service.workflows.model_history import ACKNOWLEDGED
 from service.workflows.recorded_keys import KeyLedger
 from service.workflows.recorded_models import ModelLedger, is_transition
 from service.workflows.recorded_persons import PersonLedger
@@ -150,6 +151,9 @@ class _Case:
         self._scores = _InPlace(reader.scores(), lambda row: self._stray("score_log", row))
         self._retractions = _InPlace(reader.retractions(), lambda row: self._stray("score_retraction", row))
         self._transitions = _InPlace(reader.transitions(), lambda row: self._stray("model_transition", row))
+        self._acknowledgements = _InPlace(
+            reader.acknowledgements(), lambda row: self._stray("model_acknowledgement", row)
+        )
         self._keys = KeyLedger(reader.keys())
         self._persons = PersonLedger(reader.persons())
         self._models = ModelLedger()
@@ -170,7 +174,11 @@ class _Case:
         elif entry.kind == "subject.erased":
             self._take_erasure(head, seq, entry)
         elif entry.kind in MODEL_KINDS and is_transition(entry):
-            self._note("model_transition", self._models.take(entry, self._row_of(head, seq)), head.origin, seq)
+            row = self._row_of(self._transitions, head, seq)
+            self._note("model_transition", self._models.take(entry, row), head.origin, seq)
+        elif entry.kind == ACKNOWLEDGED:
+            row = self._row_of(self._acknowledgements, head, seq)
+            self._note("model_acknowledgement", self._models.acknowledge(entry, row), head.origin, seq)
         elif entry.kind in ("key.created", "key.revoked"):
             self._take_key(head, seq, entry)
         elif entry.kind.startswith("person."):
@@ -194,6 +202,7 @@ class _Case:
             self._report.add("person", fault, *(place or ()))
         self._report.persons = len(self._persons)
         self._transitions.finish()
+        self._acknowledgements.finish()
         for table, fault in self._models.faults(self._reader.versions(), self._reader.aliases()):
             self._report.add(table, fault)
         for table, fault in self._models.faults_of_bytes(self._reader.parts()):
@@ -271,8 +280,8 @@ class _Case:
                 message = "What was erased is still stored, or was never there."
                 self._report.add("score", message, origin, first, last)
 
-    def _row_of(self, head: HeadRow, seq: int) -> tuple[Any, ...] | None:
-        row = self._transitions.take(head.log_id, seq)
+    def _row_of(self, rows: _InPlace, head: HeadRow, seq: int) -> tuple[Any, ...] | None:
+        row = rows.take(head.log_id, seq)
         return None if row is None else row[2:]
 
     def _is_erased(self, place: Prior) -> bool:

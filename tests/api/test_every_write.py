@@ -24,9 +24,12 @@ Request = dict[str, Any]
 ADA, BEA = "zwölf gute Zeichen", "andere gute Zeichen"
 WRITTEN = APART - {"alembic_version", "shadow_score"} | {
     "audit_log", "audit_entry", "audit_anchor", "score", "score_log", "score_retraction", "api_key", "person",
-    "model_version", "model_alias", "model_transition",
+    "model_version", "model_alias", "model_transition", "model_acknowledgement",
 }  # fmt: skip
 """Tables that all of this writes, at the least."""
+
+WARNINGS = ["cohort_relative_input", "index_not_probability", "no_external_validation"]
+"""What the published equation warns of."""
 
 HAEMOLYSED = [
     {"code": "cq", "analyte": "hsa-miR-23a-3p", "value": 30.0, "unit": "{Cq}"},
@@ -101,7 +104,13 @@ def drive_models(machine: httpx.Client, signing: httpx.Client) -> None:
     refused = zipped(artifact("4.0.0") | {"golden.json": b"{}"})
     assert machine.post("/v1/models", content=refused, headers={"content-type": "application/zip"}).is_error
     sign(signing, "2.0.0", "approved", "not a passphrase of anybody", status=403)
-    for to in ("approved", "production", "shadow", "withdrawn", "retired"):
+    sign(signing, "2.0.0", "approved", ADA)
+    sign(signing, "2.0.0", "production", ADA, status=409)
+    for passphrase, status in (("not a passphrase of anybody", 403), (ADA, 201), (ADA, 200)):
+        signed = {"codes": WARNINGS, "reason": "A test.", "passphrase": passphrase}
+        answer = signing.post(f"/v1/models/{PGD}/versions/2.0.0/acknowledgements", json=signed)
+        assert answer.status_code == status, answer.text
+    for to in ("production", "shadow", "withdrawn", "retired"):
         sign(signing, "2.0.0", to, ADA)
     sign(signing, "3.0.0", "rejected", ADA)
 
@@ -125,6 +134,7 @@ def drive_commands(run: Callable[..., str], folder: Path) -> None:
             (folder / version / name).write_bytes(data)
         run("model", "register", str(folder / version))
     signed = ("--person", bea, "--reason", "A test.", "--passphrase-stdin")
+    run("model", "acknowledge", f"{PGD}@5.0.0", *WARNINGS, *signed, typed=ADA)
     for step in ("approve", "promote", "withdraw", "retire"):
         run("model", step, f"{PGD}@5.0.0", *signed, typed=ADA)
     run("model", "reject", f"{PGD}@6.0.0", *signed, typed=ADA)

@@ -58,6 +58,7 @@ def test_upgrade_downgrade_and_upgrade_again(empty_database_url: str, migrations
     made = tables(database)
     audit = {"audit_log", "audit_entry", "audit_tile", "audit_anchor"}
     registry = {"person", "artifact_part", "model_version", "model_alias", "model_transition", "shadow_score"}
+    registry |= {"model_acknowledgement"}
     assert made == audit | registry | {"score", "score_log", "score_retraction", "api_key", "idempotency"}
     migrate.downgrade(database, migrations)
     assert tables(database) == set()

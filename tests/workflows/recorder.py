@@ -23,10 +23,12 @@ from service.store.engine import Database
 from service.store.models import VersionRow
 from service.store.scores import ScoreRow, insert_scores, link_scores
 from service.store.tables import score, score_log, score_retraction
+from service.workflows.acknowledge_warnings import ACKNOWLEDGE, drafted
 from service.workflows.keys import create_key, revoke_key
 from service.workflows.live_registry import LiveRegistry, loader
 from service.workflows.persons import add_person, change_passphrase, revoke_person
 from service.workflows.services import Services, new_uuid7
+from service.workflows.transitions import Signatory
 from tests.registry.artifacts import PGD, TRUSTED, misjudged, release
 from tests.workflows.registering import bring, register
 
@@ -224,6 +226,11 @@ class Recorder:
             self.now += timedelta(milliseconds=1)
             bring(self.services, row, to)
 
+    def acknowledge(self, row: VersionRow, person_id: str, *codes: str) -> None:
+        """Have a person acknowledge warnings of a version."""
+        signatory = Signatory(f"person:{person_id}", person_id, "Ada Lovelace", "review", "It is known.")
+        self.committer.submit(ACKNOWLEDGE, *drafted(self.services, row, codes, signatory)).result()
+
     def models(self) -> tuple[VersionRow, VersionRow]:
         """Every kind of transition but the last ones: two versions that are approved, the first of them in
         production."""
@@ -315,6 +322,7 @@ class Recorder:
         self.read(3)
         self.change(persons[1])
         self.revoke_person(persons[1])
+        self.acknowledge(first_version, persons[2], "no_external_validation")
         self.bring(first_version, "canary")
         self.bring(second_version, "retired")
         self.score("M-3", model=first_version)

@@ -11,16 +11,26 @@ from typing import Any
 from sqlalchemy import func, select
 
 from service.audit.entry import Entry
-from service.domain.model_life import Signing
+from service.domain.acknowledgement import open_codes
+from service.domain.model_life import Acknowledging, Signing
 from service.errors import ServiceError
 from service.registry import lifecycle
 from service.registry.artifact import examine
-from service.registry.lifecycle import PRODUCTION, Standing, plan
+from service.registry.lifecycle import PRODUCTION, SHADOW, STATES, WITHDRAWN, Standing, plan
+from service.registry.promotion import warning_codes
 from service.store.engine import Database
 from service.store.log_rows import find_generation
 from service.store.models import VersionRow, store_bytes
-from service.store.tables import artifact_part, audit_entry, model_alias, model_transition, model_version
-from service.workflows.artifact_files import store_files
+from service.store.tables import (
+    artifact_part,
+    audit_entry,
+    model_acknowledgement,
+    model_alias,
+    model_transition,
+    model_version,
+)
+from service.workflows.acknowledge_warnings import acknowledge_open, acknowledge_warnings
+from service.workflows.artifact_files import read_manifest, store_files
 from service.workflows.persons import add_person
 from service.workflows.register_model import move, register_model
 from service.workflows.services import Services
@@ -51,13 +61,20 @@ def admit(services: Services, files: Mapping[str, bytes]) -> VersionRow:
 
 
 def bring(services: Services, row: VersionRow, *places: str) -> None:
-    """Bring a version to states and aliases, one after the other."""
+    """Bring a version to states and aliases, one after the other; what it warns of is acknowledged in time."""
     for to in places:
+        if answers(to):
+            acknowledge_open(services, row, SIGNATORY)
         with services.database.read() as connection:
             found = find_standing(connection, row.name, row.version)
         assert found is not None
         known, standing = found
         move(services, known, plan(known.version, to, standing), standing, SIGNATORY)
+
+
+def answers(to: str) -> bool:
+    """Whether `to` is an alias that answers callers."""
+    return to not in (*STATES, WITHDRAWN, SHADOW)
 
 
 def put_in_force(services: Services, files: Mapping[str, bytes]) -> VersionRow:
@@ -79,14 +96,35 @@ def asked(to: str, *, meaning: str = "approval", reason: str = REASON, passphras
 
 
 def sign(services: Services, person_id: str, row: VersionRow, *places: str) -> Moved:
-    """Have a person bring a version to states and aliases, one after the other; the last move."""
+    """Have a person bring a version to states and aliases, one after the other; the last move. What it warns of the
+    person acknowledges when somebody has to."""
 
     async def signed() -> Moved:
         for to in places:
+            if answers(to):
+                await asyncio.to_thread(acknowledge_all, services, person_id, row)
             moved = await transition_model(services, person_id, row.name, row.version, asked(to))
         return moved
 
     return asyncio.run(signed())
+
+
+def acknowledge_all(services: Services, person_id: str, row: VersionRow) -> None:
+    """Have a person acknowledge what nobody has yet of a version's warnings."""
+    with services.database.read() as connection:
+        found = find_standing(connection, row.name, row.version)
+    assert found is not None
+    manifest, _ = read_manifest(services.database, row.digest)
+    codes = open_codes(warning_codes(manifest), found[1].acknowledged)
+    if codes:
+        asyncio.run(acknowledge_warnings(services, person_id, row.name, row.version, acknowledging(*codes)))
+
+
+def acknowledging(
+    *codes: str, meaning: str = "review", reason: str = REASON, passphrase: str = PASSPHRASE
+) -> Acknowledging:
+    """What a person acknowledges."""
+    return Acknowledging(codes, reason, passphrase, meaning)
 
 
 @dataclass(frozen=True)
@@ -107,7 +145,7 @@ def stored(database: Database) -> Stored:
     with database.read() as connection:
         rows = {
             table.name: connection.select(select(func.count()).select_from(table)).scalar_one()
-            for table in (artifact_part, model_version, model_alias, model_transition)
+            for table in (artifact_part, model_version, model_alias, model_transition, model_acknowledgement)
         }
         places = select(audit_entry.c.entry).order_by(audit_entry.c.log_id, audit_entry.c.seq)
         entries = tuple(Entry.parse(entry) for entry in connection.select(places).scalars())

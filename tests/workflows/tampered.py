@@ -4,8 +4,8 @@ SPARED = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 4)"
 STANDING = "(SELECT l.score_id FROM score_log l WHERE l.log_id = 1 AND l.seq = 3)"
 PERSONS = 20  # the place of the first person in the first log
 MODELS = 26  # the place of the first transition in the first log, which registered the version in production
-VERIFIED, APPROVED, PROMOTED = MODELS + 1, MODELS + 2, MODELS + 3
-BY_SECOND = 34  # the place of the score by the version that was in production for a while
+VERIFIED, APPROVED, ACKNOWLEDGED, PROMOTED = MODELS + 1, MODELS + 2, MODELS + 3, MODELS + 4
+BY_SECOND = 36  # the place of the score by the version that was in production for a while
 FIRST, SECOND = (f"(SELECT digest FROM model_version WHERE version = '{number}')" for number in ("1.0.0", "1.1.0"))
 TRANSITIONS = 19
 TAMPERED = {
@@ -13,7 +13,7 @@ TAMPERED = {
     "a leaf": ("UPDATE audit_entry SET leaf_hash = (SELECT root FROM audit_log WHERE log_id = 1) "
                "WHERE log_id = 1 AND seq = 7", "row 7"),
     "an entry gone": ("DELETE FROM audit_entry WHERE log_id = 1 AND seq = 7", "row 7"),
-    "the tail gone": ("DELETE FROM audit_entry WHERE log_id = 2 AND seq >= 10", "row 10..17"),
+    "the tail gone": ("DELETE FROM audit_entry WHERE log_id = 2 AND seq >= 10", "row 10..18"),
     "a tile": ("UPDATE audit_tile SET root = (SELECT root FROM audit_log WHERE log_id = 1)", "256-range 0..255"),
     "a tile gone": ("DELETE FROM audit_tile", "256-range 0..255"),
     "the root": ("UPDATE audit_log SET root = (SELECT root FROM audit_tile) WHERE log_id = 2", "head"),
@@ -116,7 +116,7 @@ TAMPERED = {
                             f"model_transition {VERIFIED}: The transition does not begin where"),
     "every transition gone": ("DELETE FROM model_transition", f"model_transition {PROMOTED}: The transition of this"),
     "an approval without which a score was made": (
-        "DELETE FROM model_transition WHERE version = '1.1.0' AND log_id = 1 AND seq = 32",
+        "DELETE FROM model_transition WHERE version = '1.1.0' AND log_id = 1 AND seq = 33",
         f"model_version {BY_SECOND}: The score was made by a version that was not in force"),
     "a transition made": ("INSERT INTO model_transition SELECT '00000000-0000-7000-8000-000000000000', name, version, "
                           "1, 3, statement, salt FROM model_transition WHERE log_id = 1 AND seq = 28",
@@ -140,6 +140,35 @@ TAMPERED = {
     "another's salt": (f"UPDATE model_transition SET salt = (SELECT salt FROM model_transition WHERE log_id = 1 AND "
                        f"seq = {PROMOTED}) WHERE log_id = 1 AND seq = {APPROVED}",
                        f"model_transition {APPROVED}: The stored transition is not the one"),
+    "an acknowledgement gone": (f"DELETE FROM model_acknowledgement WHERE log_id = 1 AND seq = {ACKNOWLEDGED}",
+                                f"model_acknowledgement {ACKNOWLEDGED}: The acknowledgement of this entry is not"),
+    "an acknowledgement gone that a promotion rests on": (
+        f"DELETE FROM model_acknowledgement WHERE log_id = 1 AND seq = {ACKNOWLEDGED}",
+        f"model_transition {PROMOTED}: A version was promoted with a warning that nobody"),
+    "every acknowledgement gone": ("DELETE FROM model_acknowledgement", f"model_transition {PROMOTED}: A version was"),
+    "an acknowledgement made": ("INSERT INTO model_acknowledgement SELECT '00000000-0000-7000-8000-000000000000', "
+                                "name, version, 1, 3, statement, salt FROM model_acknowledgement WHERE log_id = 1 AND "
+                                f"seq = {ACKNOWLEDGED}",
+                                "model_acknowledgement 3: A row names an entry that did not record it"),
+    "an acknowledgement made of a transition": (
+        "INSERT INTO model_acknowledgement SELECT * FROM model_transition "
+        f"WHERE log_id = 1 AND seq = {APPROVED}", f"model_acknowledgement {APPROVED}: A row names an entry"),
+    "an acknowledgement elsewhere": ("UPDATE model_acknowledgement SET log_id = 2, seq = 3 WHERE log_id = 1 AND "
+                                     f"seq = {ACKNOWLEDGED}", f"model_acknowledgement {ACKNOWLEDGED}: The "),
+    "an acknowledgement's version": ("UPDATE model_acknowledgement SET version = '1.2.0' WHERE log_id = 1 AND "
+                                     f"seq = {ACKNOWLEDGED}", f"model_acknowledgement {ACKNOWLEDGED}: The stored"),
+    "an acknowledgement's model": ("UPDATE model_acknowledgement SET name = 'other' WHERE log_id = 1 AND "
+                                   f"seq = {ACKNOWLEDGED}", f"model_acknowledgement {ACKNOWLEDGED}: The stored"),
+    "an acknowledgement's id": ("UPDATE model_acknowledgement SET acknowledgement_id = "
+                                f"'00000000-0000-7000-8000-000000000000' WHERE log_id = 1 AND seq = {ACKNOWLEDGED}",
+                                f"model_acknowledgement {ACKNOWLEDGED}: The stored"),
+    "an acknowledgement of other codes": ("UPDATE model_acknowledgement SET statement = (SELECT statement FROM "
+                                          "model_acknowledgement WHERE log_id = 2) WHERE log_id = 1 AND "
+                                          f"seq = {ACKNOWLEDGED}",
+                                          f"model_acknowledgement {ACKNOWLEDGED}: The stored"),
+    "an acknowledgement's salt": ("UPDATE model_acknowledgement SET salt = (SELECT salt FROM model_acknowledgement "
+                                  f"WHERE log_id = 2) WHERE log_id = 1 AND seq = {ACKNOWLEDGED}",
+                                  f"model_acknowledgement {ACKNOWLEDGED}: The stored"),
     "a manifest altered": (f"UPDATE artifact_part SET content = (SELECT statement FROM model_transition WHERE log_id = "
                            f"1 AND seq = {MODELS}) WHERE digest = {FIRST}", "artifact_part: The bytes of 1 files"),
     "a manifest gone": (f"DELETE FROM artifact_part WHERE digest = {FIRST}", "artifact_part: The bytes of 1 files"),

@@ -30,6 +30,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "model_version": ("name", "version", "digest", "signature_digest", "state"),
     "model_alias": ("name", "alias", "version"),
     "model_transition": ("transition_id", "name", "version", "log_id", "seq", "statement", "salt"),
+    "model_acknowledgement": ("acknowledgement_id", "name", "version", "log_id", "seq", "statement", "salt"),
 }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_a_transition_is_dated_behind_all_that_was_recorded_before_it(
         bring(one, row, to)
     times = [entry.at for entry in stored(services.database).entries if entry.kind.startswith("model.")]
     assert times == sorted(set(times))
-    assert len(times) == 6
+    assert len(times) == 7
 
 
 @pytest.mark.usefixtures("sound")
@@ -154,12 +154,16 @@ def test_a_history_is_told_with_who_when_and_why(services: Services, clock: Any)
         ("registered", None, "registered", None, None),
         ("verified", "registered", "verified", None, None),
         ("approved", "verified", "approved", None, None),
+        ("acknowledged", None, None, None, None),
         ("promoted", None, "1.1.0", "production", None),
         ("promoted", None, None, None, ["production"]),
     ]
     assert told["items"][0]["publisher"] == KEY_NAME
     assert {item["digest"] for item in told["items"]} == {row.digest}
-    assert [item["audit"]["index"] for item in told["items"]] == [1, 2, 3, 4, 5]
+    assert [item["audit"]["index"] for item in told["items"]] == [1, 2, 3, 4, 5, 6]
+    assert [item["codes"] for item in told["items"] if item["codes"]] == [
+        ["cohort_relative_input", "index_not_probability", "no_external_validation"]
+    ]
     at = datetime.fromisoformat(told["items"][2]["at"])
     early = rendered(find_history(services.database, PGD, at), at)
     assert (early["as_of"], len(early["items"])) == (told["items"][2]["at"], 3)

@@ -29,6 +29,7 @@ from service.registry.lifecycle import STATES
 from service.store.log_reader import LogOpener
 from service.store.models import VersionRow
 from service.store.tables import artifact_part
+from service.workflows.acknowledge_warnings import acknowledge_open
 from service.workflows.artifact_files import ALTERED
 from service.workflows.describe import describe
 from service.workflows.key_cache import Caller
@@ -38,11 +39,23 @@ from service.workflows.persons import revoke_person
 from service.workflows.read_models import card_of, comparison_of, show_version
 from service.workflows.register_model import register_model
 from service.workflows.services import Services
-from service.workflows.transition_model import Moved, require_person, transition_model
+from service.workflows.signed import require_person
+from service.workflows.transition_model import Moved, transition_model
 from service.workflows.transitions import Signatory
 from service.workflows.verify_log import verify_all
 from tests.registry.artifacts import PGD, digest, misjudged, release
-from tests.workflows.registering import PASSPHRASE, REASON, admit, asked, at_once, bring, person, sign, stored
+from tests.workflows.registering import (
+    PASSPHRASE,
+    REASON,
+    SIGNATORY,
+    admit,
+    asked,
+    at_once,
+    bring,
+    person,
+    sign,
+    stored,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +77,10 @@ def kimura(services: Services) -> str:
 
 
 def version(services: Services, number: str = "1.1.0", *places: str) -> VersionRow:
-    """A verified version of the graft dysfunction model, registered by a machine, brought further by one."""
+    """A verified version of the graft dysfunction model, registered by a machine, its warnings acknowledged, brought
+    further by one."""
     row = admit(services, release(PGD, number))
+    acknowledge_open(services, row, SIGNATORY)
     bring(services, row, *places)
     return row
 
@@ -371,6 +386,7 @@ def test_a_version_whose_bytes_were_altered_goes_nowhere_and_what_was_in_force_s
     version(services, "1.0.0", "approved", "production")
     files = release(PGD, "1.1.0", summary="Another summary.")
     row = admit(services, files)
+    acknowledge_open(services, row, SIGNATORY)
     services.registry.load_all()
     for place in places:
         sign(services, zoe, row, place)

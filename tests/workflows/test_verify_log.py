@@ -13,8 +13,11 @@ import pytest
 
 from service.audit.entry import Entry, Prior
 from service.audit.submissions import NoRows
-from service.errors import InputRejected
+from service.errors import Conflict, InputRejected
+from service.registry.lifecycle import plan
 from service.store.log_reader import LogOpener
+from service.store.models import VersionRow
+from service.workflows.transitions import MOVE_MODELS, Signatory, drafted, find_standing
 from service.workflows.verify_log import Verification, parse_witness, verify_all
 from tests.workflows.recorder import Recorder
 from tests.workflows.tampered import TAMPERED, TRANSITIONS
@@ -114,6 +117,7 @@ def copied(history: Recorder, admin: Administrator) -> Iterator[None]:
         "model_version",
         "model_alias",
         "model_transition",
+        "model_acknowledgement",
     )
     for name in names:
         admin.run(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}")
@@ -164,6 +168,59 @@ def test_a_score_by_a_version_that_was_not_in_force_is_reported(fresh: Recorder)
     assert [line.partition(": ")[2] for line in lines] == [
         f"model_version {place}: The score was made by a version that was not in force." for place in (3, 6, 7, 10)
     ]
+
+
+def promote(recorder: Recorder, row: VersionRow, alias: str, **said: Any) -> None:
+    """Promote a version as no release of ours would: with these words about its warnings."""
+    with recorder.database.read() as connection:
+        found = find_standing(connection, row.name, row.version)
+    assert found is not None
+    version, standing = found
+    move = plan(row.version, alias, standing)
+    recorder.committer.submit(
+        MOVE_MODELS, *drafted(recorder.services, version, move, standing, Signatory("system:cli"), said)
+    ).result()
+
+
+def test_a_promotion_over_a_warning_that_nobody_acknowledged_is_reported(fresh: Recorder) -> None:
+    row = fresh.version("1.0.0", "approved")
+    promote(fresh, row, "old")
+    assert verified(fresh).sound, "an earlier release asked for none"
+    promote(fresh, row, "shadow")
+    promote(fresh, row, "bold", warnings=["no_external_validation"])
+    promote(fresh, row, "mute")
+    promote(fresh, row, "blind", warnings=[])
+    assert [line.partition(": ")[2] for line in verified(fresh).lines()] == [
+        "model_transition 6: A version was promoted with a warning that nobody had acknowledged.",
+        "model_transition 7: A version was promoted without a word of its warnings.",
+        "A version was promoted over other warnings than its own.",
+    ]
+
+
+def test_an_acknowledgement_of_no_warning_or_of_no_version_is_reported(fresh: Recorder) -> None:
+    row, ada = fresh.version("1.0.0", "approved"), fresh.person("Ada Lovelace")
+    fresh.acknowledge(row, ada, "no_external_validation")
+    assert verified(fresh).sound
+    fresh.acknowledge(row, ada, "of_something_else")
+    with pytest.raises(Conflict):
+        fresh.acknowledge(replace(row, digest="sha256:" + "0" * 64), ada, "index_not_probability")
+    assert verified(fresh).lines() == ["model_acknowledgement: What was acknowledged is no warning of the version."]
+
+
+@pytest.mark.parametrize("column", ["acknowledgement_id", "name", "version", "statement", "salt"])
+def test_an_acknowledgement_of_other_types_is_a_finding_and_no_traceback(sqlite_backend: Any, column: str) -> None:
+    recorder = Recorder(sqlite_backend.migrated())
+    recorder.version("1.0.0", "approved", "production")
+    recorder.close()
+    admin = administrator(recorder.url)
+    for value in ("x'ff'", "CAST(x'ff' AS TEXT)", f"CAST({column} AS TEXT)", f"CAST({column} AS BLOB)"):
+        admin.run(f"CREATE TABLE kept AS SELECT {column} AS kept FROM model_acknowledgement")
+        if admin.run(f"UPDATE model_acknowledgement SET {column} = {value} WHERE typeof({value}) <> typeof({column})"):
+            assert any("The stored acknowledgement is not the one" in line for line in verified(recorder).lines())
+        admin.run(f"UPDATE model_acknowledgement SET {column} = (SELECT kept FROM kept); DROP TABLE kept")
+    assert verified(recorder).sound
+    admin.close()
+    sqlite_backend.remove(recorder.url)
 
 
 @pytest.mark.parametrize("column", ["transition_id", "name", "version", "statement", "salt"])
