@@ -247,7 +247,8 @@ def test_the_past_can_be_asked_for(registry: Registry, client: httpx.Client, zoe
     path = f"/v1/models/{model}/history"
     for number, at in enumerate(times):
         told = client.get(path, params={"as_of": at}).json()
-        assert (told["as_of"], len(told["items"])) == (at, 5 + number)
+        moves = [one for one in told["items"] if one["kind"] != "acknowledged"]
+        assert (told["as_of"], len(moves)) == (at, 5 + number)
         assert [one["version"] for one in told["versions"]] == ["1.9.0", "1.10.0"]
     assert told["aliases"] == {"production": "1.9.0"}
     assert client.get(path, params={"as_of": "2020-01-01T00:00:00Z"}).json()["versions"] == []

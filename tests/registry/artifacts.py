@@ -42,6 +42,12 @@ def bundled_files(name: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (BUNDLED / name / "1.0.0").iterdir()}
 
 
+def bundled_document(name: str) -> Document:
+    """The manifest of a version that ships with the product."""
+    document: Document = json.loads(bundled_files(name)["manifest.json"])
+    return document
+
+
 def rebuilt(files: Mapping[str, bytes], document: Document | None = None, *, signed: bool = True) -> dict[str, bytes]:
     """`files` with the manifest `document`, its digests made right again, and signed by the publisher of the tests."""
     document = json.loads(files["manifest.json"]) if document is None else document
