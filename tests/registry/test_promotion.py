@@ -11,7 +11,6 @@ from service.domain.acknowledgement import Acknowledgement
 from service.errors import PromotionRefused
 from service.registry.card import card_html, card_json, card_markdown
 from service.registry.card_acknowledgements import HEAD, NOBODY
-from service.registry.card_required import REQUIRED, missing_fields
 from service.registry.lifecycle import Standing, plan
 from service.registry.manifest import Manifest
 from service.registry.promotion import require_fit, serves, warning_codes
@@ -34,26 +33,6 @@ def test_taking_a_version_out_of_its_aliases_asks_for_nothing() -> None:
     assert not serves(plan("0.9.0", "withdrawn", APPROVED))
 
 
-def test_what_ships_with_the_product_lacks_no_required_field(
-    parse: Parse, tb_document: Document, pgd_document: dict[str, Any]
-) -> None:
-    assert [missing_fields(parse(document)) for document in (tb_document, pgd_document)] == [(), ()]
-
-
-@pytest.mark.parametrize("name", REQUIRED)
-@pytest.mark.parametrize("text", ["not available", "Not Available", " not available\n"], ids=repr)
-def test_a_required_field_that_says_nothing_is_missing(
-    parse: Parse, tb_document: Document, name: str, text: str
-) -> None:
-    tb_document["card"][name] = text
-    assert missing_fields(parse(tb_document)) == (f"card.{name}",)
-
-
-def test_none_is_an_answer_and_other_fields_may_be_missing(parse: Parse, tb_document: Document) -> None:
-    tb_document["card"] |= {"monitoring": "None", "funding": "not available"}
-    assert missing_fields(parse(tb_document)) == ()
-
-
 def test_everything_that_stands_in_the_way_is_told_at_once(parse: Parse, tb_document: Document) -> None:
     tb_document["card"]["participants"] = "not available"
     tb_document["warnings"] += [{"code": "arm_assumed", "text": HOSTILE}]
@@ -66,7 +45,7 @@ def test_everything_that_stands_in_the_way_is_told_at_once(parse: Parse, tb_docu
     assert "tb-exosomal-mirna@1.0.0 demonstration_only" in problems[0].remedy
     assert "<U+202E>" in problems[1].message
     assert problems[1].message.isprintable()
-    assert "card.participants" in problems[2].message
+    assert "/card/participants" in problems[2].message
 
 
 def test_what_is_acknowledged_and_said_is_fit(parse: Parse, tb_document: Document) -> None:

@@ -62,7 +62,14 @@ def test_in_development_the_newest_release_is_put_in_production(services: Servic
     assert {one.said["actor"] for one in history.happened} == {"system:bundled"}
     models = services.registry.load_all()
     assert (models.resolve(PGD).version, models.resolve(TB).version) == ("1.10.0", "1.0.0")
-    assert describe(models, PGD, "1.10.0", services.database).signatures == ()
+    described = describe(models, PGD, "1.10.0", services.database)
+    assert described.signatures == ()
+    # What it warns of is acknowledged in the same name, in one entry for each version.
+    assert {(one.actor, one.printed_name, one.person_id) for one in described.acknowledgements} == {
+        ("system:bundled", None, None)
+    }
+    assert (len(described.acknowledgements), described.open_warnings) == (3, ())
+    assert len(history.acknowledged) == 4
 
 
 def test_another_start_records_nothing(services: Services, folder: Path) -> None:
@@ -79,6 +86,7 @@ def test_in_production_people_decide_and_one_of_them_is_enough(
     assert register_bundled(services, folder, in_force=False) == ()
     models = services.registry.load_all()
     assert {(one.version, one.state) for one in models.versions} == {("1.0.0", "verified")}
+    assert find_history(services.database, PGD).acknowledged == ()
     body = json.dumps(pgd_request | {"model": PGD}).encode()
     with pytest.raises(NoActiveModel):
         preview(models, body, clock.now)
