@@ -138,8 +138,8 @@ def test_a_card_that_does_not_say_what_it_must_is_refused_with_every_field(servi
     row = approved(services, card=card)
     said = refused(services, zoe, row)
     assert [message for code, message in said if code == "missing_card_field"] == [
-        "The model card does not say card.developer.",
-        "The model card does not say card.monitoring.",
+        "The model card does not tell the developer (/card/developer of the manifest).",
+        "The model card does not tell the monitoring (/card/monitoring of the manifest).",
     ]
     assert len(said) == 5
     acknowledge(services, zoe, row, *CODES)
