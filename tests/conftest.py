@@ -32,6 +32,7 @@ from hypothesis import HealthCheck, settings
 from service import cli
 from service.store import migrate
 from service.store.engine import Database
+from tests.registry.artifacts import first_shipped
 
 with warnings.catch_warnings():
     # It warns where the session has no XDG_RUNTIME_DIR, and then does without.
@@ -451,10 +452,11 @@ def artifacts() -> Path:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what a checkout serves from, to be damaged."""
+    """A copy of what a checkout serves from, with two of the versions, to be damaged."""
     folder = tmp_path / "checkout"
-    for name in ("service", "migrations", "model_artifacts"):
+    for name in ("service", "migrations"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    first_shipped(folder / "model_artifacts")
     return folder
 
 

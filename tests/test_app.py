@@ -50,8 +50,8 @@ def test_production_without_an_approved_version_answers_503(
         for model in ("tb-exosomal-mirna", "tb-exosomal-mirna@1.0.0"):
             response = client.post("/v1/scores", json=tb_request | {"model": model})
             assert (response.status_code, response.json()["code"]) == (503, "no_active_model")
-        (version,) = client.get("/v1/models/tb-exosomal-mirna").json()["versions"]
-        assert version["state"] == "verified"
+        versions = client.get("/v1/models/tb-exosomal-mirna").json()["versions"]
+        assert {version["state"] for version in versions} == {"verified"}
         assert client.get("/health/ready").json() == {"status": "ready", "versions_in_force": 0}
 
 
@@ -78,7 +78,8 @@ def test_in_production_a_person_puts_a_shipped_version_in_force(
             assert client.post(f"{path}/transitions", json=signed | {"to": to}).status_code == 201
         assert client.post("/v1/scores", json=request).json()["model"]["version"] == "1.0.0"
         history = client.get("/v1/models/tb-exosomal-mirna/history").json()
-        actors = [(item["kind"], item["printed_name"] or item["actor"]) for item in history["items"]]
+        about = [item for item in history["items"] if item["version"] == "1.0.0"]
+        actors = [(item["kind"], item["printed_name"] or item["actor"]) for item in about]
         assert actors == [
             ("registered", "system:bundled"),
             ("verified", "system:bundled"),
@@ -169,7 +170,7 @@ def test_production_refuses_a_database_from_development(
     signed = ("--person", json.loads(added.stdout)["id"], "--reason", "Production begins.", "--passphrase-stdin")
     refused = run_exoscore("serve", environment=where).stdout
     retire = re.findall(r"`exoscore (model retire \S+)`", refused)
-    assert len(retire) == 2
+    assert len(retire) == len(list(Path("model_artifacts").glob("*/*/manifest.json")))
     assert "no person approved it" in refused
     for command in retire:
         assert command_here(*command.split(), *signed, environment=where, stdin=TYPED).returncode == 0

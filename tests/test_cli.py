@@ -38,16 +38,21 @@ def here(environment: dict[str, str]) -> Run:
 
 def test_models_are_listed_for_people_and_for_programs(exoscore: Run) -> None:
     text = exoscore("model", "list")
-    assert "tb-exosomal-mirna@1.0.0  approved  production" in text.stdout
+    assert "tb-exosomal-mirna@1.1.0  approved  production" in text.stdout
     items = json.loads(exoscore("model", "list", "--json").stdout)["items"]
-    assert {(item["name"], item["state"], item["reason"]) for item in items} == {
-        ("pgd-klkb1-inotrope", "approved", None),
-        ("tb-exosomal-mirna", "approved", None),
-    }
+    assert {(item["state"], item["reason"]) for item in items} == {("approved", None)}
+    assert [f"{item['name']}@{item['version']}" for item in items] == [
+        "ad-plasma-ev-protein@1.0.0",
+        "brain-tumour-ev-multiomic@1.0.0",
+        "crc-plasma-ev-mirna@1.0.0",
+        "pgd-klkb1-inotrope@1.0.0",
+        "tb-exosomal-mirna@1.0.0",
+        "tb-exosomal-mirna@1.1.0",
+    ]
 
 
 def test_a_model_and_its_versions_are_shown(exoscore: Run, here: Run) -> None:
-    assert "alias production -> 1.0.0" in exoscore("model", "show", "tb-exosomal-mirna").stdout
+    assert "alias production -> 1.1.0" in exoscore("model", "show", "tb-exosomal-mirna").stdout
     for reference in ("tb-exosomal-mirna@1.0.0", "tb-exosomal-mirna@production"):
         shown = json.loads(here("model", "show", reference, "--json").stdout)
         assert shown["manifest"]["name"] == "tb-exosomal-mirna"

@@ -23,10 +23,15 @@ def test_two_versions_stand_side_by_side_on_the_terminal(run_exoscore: Any, envi
     done = run_exoscore("model", "compare", TB, "tb-exosomal-mirna@production", environment=environment)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == "tb-exosomal-mirna 1.0.0 (first) and 1.0.0 (second) side by side"
+    assert lines[0] == "tb-exosomal-mirna 1.0.0 and 1.1.0 side by side"
     assert lines[4] == "RESEARCH USE ONLY. Not for use in diagnostic procedures."
-    assert "Both are one and the same version, byte for byte." in lines
     assert not done.stdout.endswith("\n\n")
+
+
+def test_a_version_beside_itself_is_told_as_that(compare: Run) -> None:
+    lines = compare(TB, TB).stdout.splitlines()
+    assert lines[0] == "tb-exosomal-mirna 1.0.0 (first) and 1.0.0 (second) side by side"
+    assert "Both are one and the same version, byte for byte." in lines
 
 
 def test_it_is_printed_in_every_form(compare: Run) -> None:

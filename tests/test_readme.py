@@ -84,6 +84,7 @@ def test_the_figures_are_those_of_the_model_cards() -> None:
         manifest = json.loads(path.read_text())
         for figure in manifest["performance"]:
             # The README states the AUC of the model itself, on the split it was held back from and cross-validated.
-            if figure["metric"].startswith("AUC") and "not this equation" not in figure["metric"]:
+            told = figure["metric"]
+            if told.startswith("AUC") and "not this equation" not in told and "learned on" not in told:
                 interval = figure["interval"]
                 assert f"{figure['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]" in README

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-PUBLISHERS: Final = ("exoscore-release-2026+4e652459+AZE8R/J+suWrNoQUHMCHQ4g2KlIIbdxJnjxEGxRf/7E9",)
+PUBLISHERS: Final = (
+    "exoscore-release-2026+4e652459+AZE8R/J+suWrNoQUHMCHQ4g2KlIIbdxJnjxEGxRf/7E9",
+    "exoscore-release-2026-11+0de35319+AUvowzY5EM1fo5fdfHvtrD8QGGwqc4EvB7wkVe5De9dO",
+)
 """Verifier keys (C2SP signed-note) of the releases of this product, oldest first."""
 
 

@@ -21,18 +21,21 @@ def client(server: Server) -> httpx.Client:
         yield client
 
 
-def test_both_bundled_models_are_listed_with_their_alias(client: httpx.Client) -> None:
+def test_the_bundled_models_are_listed_with_their_alias(client: httpx.Client) -> None:
     page = client.get("/v1/models").json()
     assert page["next_cursor"] is None
     assert [(i["name"], i["aliases"], i["latest"]) for i in page["items"]] == [
+        ("ad-plasma-ev-protein", {"production": "1.0.0"}, "1.0.0"),
+        ("brain-tumour-ev-multiomic", {"production": "1.0.0"}, "1.0.0"),
+        ("crc-plasma-ev-mirna", {"production": "1.0.0"}, "1.0.0"),
         ("pgd-klkb1-inotrope", {"production": "1.0.0"}, "1.0.0"),
-        ("tb-exosomal-mirna", {"production": "1.0.0"}, "1.0.0"),
+        ("tb-exosomal-mirna", {"production": "1.1.0"}, "1.1.0"),
     ]
 
 
 def test_a_version_shows_the_manifest_whose_digest_it_names(client: httpx.Client) -> None:
     detail = client.get(TB).json()
-    (version,) = detail["versions"]
+    version, _ = detail["versions"]
     raw = (shipped("model_artifacts") / "tb-exosomal-mirna" / "1.0.0" / "manifest.json").read_bytes()
     assert version == {"version": "1.0.0", "state": "approved", "digest": "sha256:" + hashlib.sha256(raw).hexdigest()}
     shown = client.get(f"{TB}/versions/1.0.0").json()

@@ -84,6 +84,7 @@ def test_nobody_is_refused_and_each_answer_is_what_its_version_makes_of_the_inpu
     files, notebook = make(), Answers()
     server = start_server(database_url, environment=environment | TRUSTING)
     laboratory = Laboratory.at(server)
+    laboratory.sign(server, TB, "1.0.0", "production")
     with ExitStack() as load:
         for specimen, request in requests.items():
             load.enter_context(callers(server, request, notebook, CALLERS, specimen))

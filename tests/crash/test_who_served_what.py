@@ -153,27 +153,28 @@ def test_the_version_that_answered_is_the_one_in_force_when_the_score_was_record
     wrong_clock = [sys.executable, "-m", "tests.crash.skewed", str(skew)]
     second = start_server(url, environment=trusting, key=first.key, command=wrong_clock if skew else None)
     laboratory = Laboratory.at(first)
-    for number, version in enumerate(("1.1.0", "1.2.0", "1.3.0"), start=1):
+    laboratory.sign(first, TB, "1.0.0", "production")
+    for number, version in enumerate(("2.1.0", "2.2.0", "2.3.0"), start=1):
         laboratory.register(first, successor(version, by=number / 8))
     with callers(first, bare_request, diary, CALLERS, "a"), callers(second, bare_request, diary, CALLERS, "b"):
         diary.wait_until_all_were_told("1.0.0", "a", "b")
-        laboratory.sign(first, TB, "1.1.0", "approved", "production")
-        diary.wait_until_all_were_told("1.1.0", "a", "b")
-        laboratory.sign(second, TB, "1.2.0", "approved", "production")
-        diary.wait_until_all_were_told("1.2.0", "a", "b")
+        laboratory.sign(first, TB, "2.1.0", "approved", "production")
+        diary.wait_until_all_were_told("2.1.0", "a", "b")
+        laboratory.sign(second, TB, "2.2.0", "approved", "production")
+        diary.wait_until_all_were_told("2.2.0", "a", "b")
         assert not diary.refusals, diary.refusals[0].text
         for _ in range(20 if soak else 2):
             with paused(second):
                 time.sleep(PAUSE_SECONDS)
-                insist(laboratory, first, "1.1.0", "production")
-                diary.wait_until_all_were_told("1.1.0", "a")
-            diary.wait_until_all_were_told("1.1.0", "a", "b")
-            insist(laboratory, second, "1.2.0", "production")
-            diary.wait_until_all_were_told("1.2.0", "a", "b")
+                insist(laboratory, first, "2.1.0", "production")
+                diary.wait_until_all_were_told("2.1.0", "a")
+            diary.wait_until_all_were_told("2.1.0", "a", "b")
+            insist(laboratory, second, "2.2.0", "production")
+            diary.wait_until_all_were_told("2.2.0", "a", "b")
         pardoned = len(diary.refusals)
-        laboratory.sign(second, TB, "1.3.0", "approved", "production")
+        laboratory.sign(second, TB, "2.3.0", "approved", "production")
         signed_at = time.monotonic()
-        last = diary.wait_until_all_were_told("1.3.0", "a", "b")
+        last = diary.wait_until_all_were_told("2.3.0", "a", "b")
         assert max(one.at for one in last) - signed_at < FOLLOWED_SECONDS
     assert len(diary.refusals) == pardoned
     assert {answer.status_code for answer in diary.refusals} <= {503}
@@ -192,7 +193,7 @@ def agree(url: str, server: Any, diary: Diary) -> None:
     for one in scores:
         then = replayed(TB, [happened for happened in history.happened if happened.at <= one.at])
         assert then.aliases["production"] == one.version, one
-    assert {one.version for one in scores} == {"1.0.0", "1.1.0", "1.2.0", "1.3.0"}
+    assert {one.version for one in scores} == {"1.0.0", "2.1.0", "2.2.0", "2.3.0"}
     for one in at_the_edges(scores):
         ask_an_outsider(server, one)
         assert find_history(database, TB, one.at).aliases["production"] == one.version

@@ -87,7 +87,7 @@ def test_the_card_states_the_auc_of_the_test_split(
 ) -> None:
     models = load_bundled(pytestconfig.rootpath / "model_artifacts", in_force=True)
     held_out = ~cohort.train
-    scored = models.resolve(NAME).scorer.score(cohort.values[held_out]).value
+    scored = models.get(NAME, "1.0.0").scorer.score(cohort.values[held_out]).value
     stated = manifest["performance"][0]
     assert (stated["metric"], stated["cohort"]) == ("AUC", "test split")
     assert stated["value"] == pytest.approx(roc_auc_score(cohort.positive[held_out], scored), abs=1e-9)

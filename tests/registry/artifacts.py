@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ def load(folder: Path, *, in_force: bool = True) -> ActiveModels:
 def signature_of(manifest: bytes, signer: Signer = PUBLISHER, key_name: str = KEY_NAME) -> bytes:
     document = json.loads(manifest)
     return sign(signer, key_name, document["name"], document["version"], digest(manifest))
+
+
+def first_shipped(folder: Path) -> Path:
+    """A folder with two of the versions that ship, which is what most tests are written for: a fitted model and an
+    equation. A copy, to be spoilt."""
+    for name in (TB, PGD):
+        shutil.copytree(BUNDLED / name / "1.0.0", folder / name / "1.0.0")
+    return folder
 
 
 def bundled_files(name: str) -> dict[str, bytes]:

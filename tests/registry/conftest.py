@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from service.registry.manifest import Manifest, parse_manifest
-from tests.registry.artifacts import BUNDLED, Document, rebuilt
+from tests.registry.artifacts import BUNDLED, Document, first_shipped, rebuilt
 from tests.registry.artifacts import write as write_files
 
 
-@pytest.fixture
-def bundled() -> Path:
-    return BUNDLED
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return first_shipped(tmp_path_factory.mktemp("bundled"))
 
 
 @pytest.fixture
 def spoilable(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(BUNDLED, tmp_path / "artifacts"))
+    return first_shipped(tmp_path / "artifacts")
 
 
 @pytest.fixture(scope="session")

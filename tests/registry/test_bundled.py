@@ -18,7 +18,7 @@ import pytest
 from service.domain.example import example_request
 from service.domain.specimen import parse_document
 from service.registry.archive import ARTIFACT
-from tests.registry.artifacts import PGD, TB, load
+from tests.registry.artifacts import BUNDLED, PGD, TB, load
 
 Install = Callable[..., Path]
 Document = dict[str, Any]
@@ -35,11 +35,22 @@ def reason(folder: Path, name: str = TB, version: str = "1.0.0") -> str:
     return found.reason
 
 
-def test_bundled_versions_load_and_are_in_force_in_development(bundled: Path) -> None:
-    models = load(bundled)
-    assert [(v.name, v.state, v.reason) for v in models.versions] == [(PGD, "approved", None), (TB, "approved", None)]
-    for name in (TB, PGD):
+SHIPPED = {
+    "ad-plasma-ev-protein": ("1.0.0",),
+    "brain-tumour-ev-multiomic": ("1.0.0",),
+    "crc-plasma-ev-mirna": ("1.0.0",),
+    PGD: ("1.0.0",),
+    TB: ("1.0.0", "1.1.0"),
+}
+EACH = [(name, number) for name, numbers in SHIPPED.items() for number in numbers]
+
+
+def test_what_ships_loads_and_is_in_force_in_development() -> None:
+    models = load(BUNDLED)
+    assert [(v.name, v.version, v.state, v.reason) for v in models.versions] == [(*v, "approved", None) for v in EACH]
+    for name, numbers in SHIPPED.items():
         version = models.resolve(name)
+        assert version.version == numbers[-1]
         assert version.panel is not None
         assert version.example is not None
         assert set(version.example) == set(version.panel.codes)
@@ -47,14 +58,14 @@ def test_bundled_versions_load_and_are_in_force_in_development(bundled: Path) ->
         assert version.document["name"] == name
 
 
-@pytest.mark.parametrize("name", [TB, PGD])
-def test_the_example_of_a_version_is_a_request_it_accepts(bundled: Path, name: str) -> None:
-    version = load(bundled).resolve(name)
+@pytest.mark.parametrize(("name", "number"), EACH)
+def test_the_example_of_a_version_is_a_request_it_accepts(name: str, number: str) -> None:
+    version = load(BUNDLED).get(name, number)
     now = datetime(2026, 11, 23, tzinfo=UTC)
     request = example_request(version.panel, version.example)
     submission = parse_document(request, find_panel=lambda _: version.panel, now=now)
     used = np.array([[item.used for item in submission.inputs]])
-    golden = json.loads((bundled / name / "1.0.0" / "golden.json").read_bytes())["vectors"][0]
+    golden = json.loads((BUNDLED / name / number / "golden.json").read_bytes())["vectors"][0]
     assert version.scorer.score(used).value[0] == pytest.approx(golden["value"], abs=1e-12)
     assert [item.code for item in submission.inputs] == list(version.panel.codes)
 
@@ -65,19 +76,13 @@ def test_in_production_bundled_versions_stop_at_verified(bundled: Path) -> None:
     assert dict(models.aliases) == {}
 
 
-def test_every_file_of_a_bundled_artifact_is_covered_by_a_digest(bundled: Path) -> None:
+def test_every_file_of_a_bundled_artifact_is_covered_by_a_digest() -> None:
+    files = {str(p.relative_to(BUNDLED)) for p in BUNDLED.rglob("*") if p.is_file()}
+    expected = {f"{name}/{number}/{file}" for name, number in EACH for file in FILES}
+    expected -= {f"{PGD}/1.0.0/estimator.joblib"}
     # A spec lies beside the folder of the version it makes, and is no part of the artifact.
-    specs = set(bundled.glob("*/*.yaml"))
-    files = {str(p.relative_to(bundled)) for p in bundled.rglob("*") if p.is_file() and p not in specs}
-    assert files == {
-        f"{TB}/1.0.0/signature",
-        f"{PGD}/1.0.0/signature",
-        f"{TB}/1.0.0/manifest.json",
-        f"{TB}/1.0.0/golden.json",
-        f"{TB}/1.0.0/estimator.joblib",
-        f"{PGD}/1.0.0/manifest.json",
-        f"{PGD}/1.0.0/golden.json",
-    }
+    specs = {f"{name}/{number}.yaml" for name, number in EACH} - {f"{TB}/1.0.0.yaml"}
+    assert files == expected | specs
 
 
 FILES = ["manifest.json", "golden.json", "estimator.joblib", "signature"]
@@ -339,7 +344,7 @@ def test_an_estimator_file_is_never_unpickled(
     assert sentinel.exists()
 
 
-def test_serving_imports_neither_sklearn_nor_joblib_nor_scipy(bundled: Path) -> None:
+def test_serving_imports_neither_sklearn_nor_joblib_nor_scipy() -> None:
     program = """
 import sys
 from pathlib import Path
@@ -354,13 +359,13 @@ for version in models.versions:
 print(sorted({"sklearn", "joblib", "scipy", "skops"} & set(sys.modules)), len(models.versions))
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, str(bundled)],
+        [sys.executable, "-W", "error", "-c", program, str(BUNDLED)],
         capture_output=True,
         text=True,
         check=True,
-        cwd=bundled.parent,
+        cwd=BUNDLED.parent,
     )
-    assert done.stdout == "[] 2\n"
+    assert done.stdout == f"[] {len(EACH)}\n"
 
 
 @pytest.mark.parametrize("name", [b"bad\xff", "mod\u0435l".encode()], ids=["not text", "look-alike"])

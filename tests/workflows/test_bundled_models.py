@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Barrier
@@ -22,7 +21,7 @@ from service.workflows.model_history import find_history
 from service.workflows.score_specimen import preview
 from service.workflows.services import Services
 from service.workflows.verify_log import verify_all
-from tests.registry.artifacts import BUNDLED, PGD, TB, TRUSTED, misjudged, release, write
+from tests.registry.artifacts import PGD, TB, TRUSTED, first_shipped, misjudged, release, write
 from tests.workflows.registering import admit, at_once, bring, person, register, sign, stored
 
 
@@ -35,8 +34,8 @@ def sound(services: Services, database_url: str) -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of what ships with the product."""
-    return Path(shutil.copytree(BUNDLED, tmp_path / "model_artifacts"))
+    """A copy of two versions that ship with the product."""
+    return first_shipped(tmp_path / "model_artifacts")
 
 
 def ship(folder: Path, version: str, name: str = PGD) -> None:

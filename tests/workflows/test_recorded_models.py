@@ -33,24 +33,24 @@ def test_a_score_under_an_alias_that_was_moved_by_hand_is_found(
         "EXOSCORE_DATABASE_URL": database_url,
     }
     server = start_server(database_url, environment=where)
-    (tmp_path / "new.zip").write_bytes(zipped(release(TB, "1.1.0")))
+    (tmp_path / "new.zip").write_bytes(zipped(release(TB, "2.0.0")))
     typed = f"{PASSPHRASE}\n"
     assert server.command("model", "register", str(tmp_path / "new.zip")).returncode == 0
     added = server.command("person", "add", "Ada", "--passphrase-stdin", "--json", stdin=typed)
     signed = ("--person", json.loads(added.stdout)["id"], "--reason", "It is sound.", "--passphrase-stdin")
-    approved = server.command("model", "approve", f"{TB}@1.1.0", *signed, stdin=typed)
+    approved = server.command("model", "approve", f"{TB}@2.0.0", *signed, stdin=typed)
     assert approved.returncode == 0, approved.stdout
     with server.client() as client:
-        for model, version in ((TB, "1.0.0"), (f"{TB}@production", "1.0.0"), (f"{TB}@1.1.0", "1.1.0")):
+        for model, version in ((TB, "1.1.0"), (f"{TB}@production", "1.1.0"), (f"{TB}@2.0.0", "2.0.0")):
             answer = client.post("/v1/scores", json=tb_request | {"model": model})
             assert answer.json()["model"]["version"] == version
     assert server.command("audit", "verify", "--deep").returncode == 0
     server.stop()
-    point(database_url, "1.1.0")
+    point(database_url, "2.0.0")
     server = start_server(database_url, environment=where)
     with server.client() as client:
-        assert client.post("/v1/scores", json=tb_request | {"model": TB}).json()["model"]["version"] == "1.1.0"
-    point(database_url, "1.0.0")
+        assert client.post("/v1/scores", json=tb_request | {"model": TB}).json()["model"]["version"] == "2.0.0"
+    point(database_url, "1.1.0")
     found = server.command("audit", "verify", "--deep")
     assert found.returncode == 1
     assert "not by the version that was asked for" in found.stdout
