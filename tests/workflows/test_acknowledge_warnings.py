@@ -144,7 +144,7 @@ def test_a_card_that_does_not_say_what_it_must_is_refused_with_every_field(servi
     assert len(said) == 5
     acknowledge(services, zoe, row, *CODES)
     assert len(refused(services, zoe, row)) == 2
-    assert show_version(shown(services, row))["missing_card_fields"] == ["card.developer", "card.monitoring"]
+    assert show_version(shown(services, row))["missing_card_fields"] == ["/card/developer", "/card/monitoring"]
 
 
 @pytest.mark.usefixtures("sound")
