@@ -102,7 +102,7 @@ TRUSTING = {"EXOSCORE_TRUSTED_PUBLISHERS": PUBLISHER.vkey(KEY_NAME), "EXOSCORE_D
 @contextmanager
 def served(url: str, home: Path) -> Iterator[Registry]:
     """A server on the database at a URL, stopped when the block ends."""
-    environment = clean_environment(home) | TRUSTING | {"EXOSCORE_DATABASE_URL": url}
+    environment = clean_environment(home, measured=True) | TRUSTING | {"EXOSCORE_DATABASE_URL": url}
     server = launch([sys.executable, "-m", "service.cli"], environment, ROOT, None)
     database = Database(url)
     try:
