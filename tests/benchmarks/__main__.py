@@ -10,7 +10,7 @@ import platform
 import sys
 from os import cpu_count
 
-from tests.benchmarks import forest, growth, load, registry, scorer, start_up, verify_speed
+from tests.benchmarks import build, forest, growth, load, registry, scorer, start_up, verify_speed
 
 BENCHMARKS = {
     "start_up": start_up.main,
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "registry": registry.main,
     "growth": growth.main,
     "verify_speed": verify_speed.main,
+    "build": build.main,
 }
 
 name, *options = sys.argv[1:] or [""]

@@ -27,7 +27,8 @@ def main(_arguments: Sequence[str] = ()) -> None:
     assert version.scorer is not None
     assert version.panel is not None
     lowered = version.scorer.score
-    fitted = joblib.load(shipped("model_artifacts") / "tb-exosomal-mirna" / "1.0.0" / "estimator.joblib").predict_proba
+    folder = shipped("model_artifacts") / version.name / version.version
+    fitted = joblib.load(folder / "estimator.joblib").predict_proba
     random = np.random.default_rng(7)
     print(f"scoring, median of {RUNS} interleaved runs, microseconds a row")
     for rows, repeats in ((1, 300), (64, 300), (8192, 30)):

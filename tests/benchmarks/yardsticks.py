@@ -29,7 +29,7 @@ from sqlalchemy import Column, Double, Engine, LargeBinary, MetaData, Table, Tex
 from service.settings import shipped
 
 NAMES = ("echo", "echo-model", "afternoon", "forest")
-ESTIMATOR = shipped("model_artifacts") / "tb-exosomal-mirna" / "1.0.0" / "estimator.joblib"
+ESTIMATOR = shipped("model_artifacts") / "tb-exosomal-mirna" / "1.1.0" / "estimator.joblib"
 
 table = Table(
     "afternoon",
