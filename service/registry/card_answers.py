@@ -14,6 +14,9 @@ from service.registry.card_tables import number
 from service.registry.manifest import Manifest
 from service.registry.manifest_estimator import Equation
 
+_FEW = 12
+"""Names in one answer; the rest is counted."""
+
 
 def answer(manifest: Manifest, pointer: str) -> str | None:
     """The text, or None where the field is not available."""
@@ -33,9 +36,6 @@ def _counted(noun: str, count: int, section: str) -> str | None:
 
 def _panel(manifest: Manifest) -> str:
     return ", ".join(a.name for a in manifest.analytes[:_FEW]) + _and_more(len(manifest.analytes)) + ": see Panel"
-
-
-_FEW = 12
 
 
 def _and_more(count: int) -> str:

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.registry.figure import Axis, Figure, Point, Series, Table, number_axis
+from service.registry.figure import LARGEST, Axis, Figure, Point, Series, Table, number_axis
 from service.registry.interval import LEVEL, QUANTILE
 from service.registry.manifest import Manifest
 from service.registry.manifest_base import NOT_AVAILABLE
-from service.registry.manifest_curves import LARGEST
 from service.registry.manifest_estimator import Matrix
 
 MOST = 40

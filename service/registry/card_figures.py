@@ -6,8 +6,8 @@ they stand; nothing is smoothed or fitted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from itertools import islice, pairwise
 
 from service.domain.score import display
 from service.registry.card_coefficients import coefficient_figure
@@ -18,7 +18,7 @@ from service.registry.manifest_curves import EVERYBODY
 from service.registry.manifest_evidence import Curve
 
 MOST = 12
-"""Figures of one kind on a card; a manifest with more of them has the rest for programs alone."""
+"""Curves of one kind on a card; a manifest with more of them has the rest for programs alone."""
 
 _READ_AT = (0.05, 0.1, 0.2, 0.3, 0.5)
 _MOST_ROWS = 10
@@ -271,12 +271,7 @@ def coefficient_figures(manifest: Manifest) -> tuple[Figure, ...]:
 
 
 def _of_kind(manifest: Manifest, kind: str) -> list[Curve]:
-    return list(_first(curve for curve in manifest.curves if curve.kind == kind))
-
-
-def _first(curves: Iterator[Curve]) -> Iterator[Curve]:
-    for _, curve in zip(range(MOST), curves, strict=False):
-        yield curve
+    return list(islice((curve for curve in manifest.curves if curve.kind == kind), MOST))
 
 
 def _few(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -14,7 +14,8 @@ Look = Literal["solid", "dashed", "dotted", "steps", "open steps", "dots"]
 """How a series is drawn. They differ without colour; `steps` keep y from one x to the next."""
 
 LARGEST = 1e9
-"""Beyond it an axis does not reach; what is drawn there stands at its end."""
+"""Beyond it an axis does not reach; what is drawn there stands at its end. No share, threshold, net benefit, count of
+people or coefficient comes near it."""
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -83,7 +84,7 @@ def _step(least: float) -> float:
 
 
 def figure_plain(figure: Figure) -> dict[str, Any]:
-    """The figure as a plain document, for programs: all it is drawn from."""
+    """The figure as a plain document, for programs: axes, points and bands, without looks and ticks."""
     return {
         "title": figure.title,
         "finding": figure.finding,

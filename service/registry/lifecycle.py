@@ -28,6 +28,8 @@ PRODUCTION = "production"
 SHADOW = "shadow"
 WITHDRAWN = "withdrawn"
 STATES = ("registered", "verified", "approved", "retired", "rejected")
+ENDED = ("retired", "rejected")
+"""States that a version never leaves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,12 @@ from itertools import pairwise
 from typing import Final
 
 from service.errors import Problem
+from service.registry.figure import LARGEST
 from service.registry.manifest_evidence import Curve
 from service.registry.manifest_schema import Manifest
 
 EVERYBODY: Final = "everybody"
 """`of` of the decision curve of acting on all alike."""
-
-LARGEST: Final = 1e9
-"""The largest number of a curve: no share, threshold, net benefit or count of people comes near it."""
 
 SUM_TOLERANCE: Final = 0.01
 """How far shares may add up beside 1: each is rounded."""

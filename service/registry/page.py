@@ -27,7 +27,6 @@ __all__ = [
     "page_markdown",
     "page_plain",
     "page_text",
-    "visible",
 ]
 
 WIDTH: Final = 100

@@ -18,7 +18,7 @@ from service.errors import Problem, PromotionRefused
 from service.registry.card_required import FIELDS, missing_fields
 from service.registry.lifecycle import SHADOW, Move
 from service.registry.manifest import Manifest
-from service.registry.page import visible
+from service.registry.visible import visible
 
 
 def serves(move: Move) -> bool:

@@ -24,6 +24,7 @@ from service.audit.outcome import Receipt
 from service.domain.acknowledgement import Acknowledgement, open_codes
 from service.domain.model_life import MAX_CODES, Acknowledging
 from service.errors import Conflict, InputRejected, Problem
+from service.registry.lifecycle import ENDED
 from service.registry.promotion import warning_codes
 from service.store.acknowledgements import AcknowledgementRow, insert_acknowledgement
 from service.store.audit_log import SqlTransaction
@@ -37,8 +38,6 @@ from service.workflows.patience import in_thread
 from service.workflows.services import Services, new_uuid7
 from service.workflows.signed import get_standing, record_signed, sign
 from service.workflows.transitions import Signatory
-
-ENDED = ("retired", "rejected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from service.errors import ArtifactRejected, SystemFault
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.artifact import Expected
+from service.registry.lifecycle import ENDED
 from service.registry.loading import load_version, release
 from service.store.engine import Database
 from service.store.log_rows import find_generation
@@ -211,7 +212,7 @@ class LiveRegistry:
         return ModelVersion(row.name, row.version, row.digest, row.state) if loaded is None else loaded
 
     def _let_go_of_the_retired(self) -> None:
-        ended = {row.digest for row in self._registered.versions if row.state in ("retired", "rejected")}
+        ended = {row.digest for row in self._registered.versions if row.state in ENDED}
         for digest in ended & self._loaded.keys():
             # Requests that have begun may still be scoring with it; what they make is not stored any more.
             loop, version = asyncio.get_running_loop(), self._loaded.pop(digest)

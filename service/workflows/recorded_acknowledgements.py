@@ -10,9 +10,9 @@ import json
 from typing import Any
 
 from service.audit.entry import Entry, commitment
+from service.registry.lifecycle import ENDED
 
 _SALT_BYTES = 32
-_ENDED = ("retired", "rejected")
 
 Version = tuple[str, str | None, str]
 """The digests of a version's manifest and signature, and its state, as the entries so far say."""
@@ -47,7 +47,7 @@ class AcknowledgementLedger:
         said = _statement(entry, row)
         if said is None:
             return "The stored acknowledgement is not the one that the entry commits to."
-        if version is None or version[0] != said["digest"] or version[2] in _ENDED:
+        if version is None or version[0] != said["digest"] or version[2] in ENDED:
             return "The acknowledgement is not of a version that could be put to work."
         codes = set(said["codes"])
         self._codes.setdefault((said["name"], said["version"]), set()).update(codes)

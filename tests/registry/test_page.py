@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.registry.page import WIDTH, Page, Section, Table, page_html, page_markdown, page_plain, page_text, visible
+from service.registry.page import WIDTH, Page, Section, Table, page_html, page_markdown, page_plain, page_text
+from service.registry.visible import visible
 from tests.registry.pages import HOSTILE, Html, assert_harmless, plain
 
 
