@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice, pairwise
+from math import inf
 
 from service.domain.score import display
 from service.registry.card_coefficients import coefficient_figure
@@ -161,8 +162,10 @@ def _gains(curve: Curve, others: dict[float, float]) -> str:
     """Where acting on the version is worth more than treating all alike, as ranges of thresholds."""
     ranges: list[list[float]] = []
     was = False
+    # Where only acting on everybody is not known, nothing is said to be better than it.
+    unknown = inf if others else 0.0
     for x, y in curve.points:
-        better = y > max(0.0, others.get(x, 0.0)) + 1e-9
+        better = y > max(0.0, others.get(x, unknown)) + 1e-9
         if better and was:
             ranges[-1][1] = x
         elif better:
@@ -173,7 +176,8 @@ def _gains(curve: Curve, others: dict[float, float]) -> str:
         return f"At no threshold does acting on the score gain more than {against}."
     said = ", ".join(f"{low:g} to {high:g}" if low < high else f"{low:g}" for low, high in ranges[:3])
     more = f" and {len(ranges) - 3} further ranges" if len(ranges) > 3 else ""  # noqa: PLR2004 - as many as shown
-    return f"Acting on the score gains more than {against} at thresholds of {said}{more}."
+    chance = " No interval is known of it: a small gain may be chance." if curve.band is None else ""
+    return f"Acting on the score gains more than {against} at thresholds of {said}{more}.{chance}"
 
 
 def score_figures(manifest: Manifest) -> tuple[Figure, ...]:
@@ -215,11 +219,12 @@ def _median(points: Sequence[Point]) -> float:
 
 
 def _overlap(curves: Sequence[Curve]) -> str:
+    """The overlapping coefficient (doi 10.1080/03610928908830127), by bins: the sum of the smaller shares."""
     bins = {tuple(x for x, _ in curve.points) for curve in curves}
     if len(curves) != 2 or len(bins) != 1:  # noqa: PLR2004 - two classes
         return ""
     shared = sum(min(a, b) for (_, a), (_, b) in zip(curves[0].points, curves[1].points, strict=True))
-    return f" The two distributions share {min(shared, 1.0):.0%}."
+    return f" The two distributions overlap by {min(shared, 1.0):.0%}."
 
 
 def _bins(curves: Sequence[Curve]) -> Table:
@@ -243,11 +248,12 @@ def _learning(curve: Curve) -> Figure:
         (f"{x:g}", display(y), f"{display(ends[i][0])} to {display(ends[i][1])}" if ends else NOT_AVAILABLE)
         for i, (x, y) in enumerate(curve.points)
     ]
-    (people, first, _), (more, last, _) = rows[0], rows[-1]
+    (people, first, _), (more, last, span) = rows[0], rows[-1]
     step = curve.points[-1][1] - curve.points[-2][1]
     finding = (
         f"Learned on {people} people the AUC on others is {first}, on {more} people {last}; "
-        f"the last step, from {rows[-2][0]} people on, changed it by {step:+.3f}."
+        f"the last step, from {rows[-2][0]} people on, changed it by {step:+.3f}"
+        + (f", where the draws on {more} people lie at {span} ({_level(curve)} of them)." if ends else ".")
     )
     least = min([y for _, y in curve.points] + [low for low, _ in ends] + [0.5])
     low, high = curve.points[0][0], curve.points[-1][0]
@@ -260,7 +266,7 @@ def _learning(curve: Curve) -> Figure:
             _line("mean over draws", curve, f"with the range of {_level(curve)} of them"),
             Series("chance", ((low, 0.5), (high, 0.5)), "dotted"),
         ),
-        Table(("People", "AUC", _level(curve)), tuple(_few(rows))),
+        Table(("People", "AUC", f"{_level(curve)} of the draws" if ends else _level(curve)), tuple(_few(rows))),
     )
 
 

@@ -26,7 +26,10 @@ STATUS = {
 
 NOT_POOLED = "Figures of different people are told apart and never pooled."
 PEOPLE = 1000
-"""Among how many people the answers are counted; more where fewer than one of them would have the condition."""
+"""Among how many people the answers are counted; ten times as many, and again, where fewer than `_FEWEST` of them would
+have the condition."""
+_FEWEST = 5.0
+"""So that counting whole people changes the prevalence by a tenth at most."""
 
 _HEADLINE = re.compile(r"AUC|AUC \(.*|(?:sensitivity|specificity)(?: at the (?:lower|upper) cut-point)?", re.DOTALL)
 _PREDICTIVE = re.compile(r"[PN]PV at ([0-9.]+(?:e-?[0-9]+)?)")
@@ -129,7 +132,7 @@ def _shares(values: dict[str, float], side: str) -> tuple[float, float] | None:
 
 def _counted(prevalence: float, setting: str, upper: tuple[float, float], lower: tuple[float, float]) -> str:
     people = PEOPLE
-    while people * prevalence < 1.0:
+    while people * prevalence < _FEWEST:
         people *= 10
     ill = round(people * prevalence)
     well = people - ill

@@ -157,7 +157,7 @@ def page_text(page: Page) -> str:
         for item in section.items:
             lines += _wrapped(item, "- ")
         for figure in section.figures:
-            lines += [*_wrapped(f"{figure.title}. {figure.finding}", ""), *_text_table(figure.table)]
+            lines += [*_wrapped(f"{figure.title} {figure.finding}", ""), *_text_table(figure.table)]
         if section.table is not None:
             lines += _text_table(section.table)
         blocks.append("\n".join(lines))

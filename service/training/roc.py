@@ -47,7 +47,8 @@ def cross_validated(runs: Sequence[Floats], resampled: Floats, floors: Floats) -
     """
     each = np.array(runs)
     value = each.mean(axis=0)
-    low, high = value.copy(), value.copy()
+    # Where no interval can be given, nothing is known; the line itself would say that all is.
+    low, high = np.zeros(len(GRID)), np.ones(len(GRID))
     for place in range(len(GRID)):
         found = interval(each[:, place], resampled[:, :, place], float(floors[place]), "free")
         if found is not None and np.isfinite(found.low) and np.isfinite(found.high):

@@ -137,7 +137,7 @@ def test_scores_are_stairs_of_shares_with_the_cut_point(drawn: Manifest) -> None
     case, control, cut = figure["series"]
     assert (case["name"], control["name"], cut["name"]) == ("case", "control", "cut-point 0.525")
     assert case["points"] == CURVES[5]["points"]
-    assert "The two distributions share 60%." in figure["finding"]
+    assert "The two distributions overlap by 60%." in figure["finding"]
     assert "half of case at or below 0.750; half of control at or below 0.500" in figure["finding"]
     svg = svgs(drawn)[4]
     value = scale(svg, (0.0, figure["y"]["low"]), (1.0, figure["y"]["high"]))
@@ -148,7 +148,9 @@ def test_the_learning_curve_has_its_range(drawn: Manifest) -> None:
     (figure,) = plain(drawn, "Learning curve")
     assert figure["series"][0]["points"] == CURVES[7]["points"]
     assert figure["series"][0]["band"] == [[0.5, 0.7], [0.62, 0.78], [0.7, 0.8]]
-    assert "changed it by +0.050" in figure["finding"]
+    assert (
+        "changed it by +0.050, where the draws on 72 people lie at 0.700 to 0.800 (95% of them)." in figure["finding"]
+    )
 
 
 def test_coefficients_have_normal_intervals_per_spread(drawn: Manifest, tb_document: Document) -> None:
@@ -290,6 +292,18 @@ def test_where_a_version_gains_is_told_as_it_is(
     curves += [curve("decision", of(everybody), of="everybody")] if everybody else []
     (figure,) = plain(one_curve(parse, tb_document, *curves), "Decision curve")
     assert expected in figure["finding"]
+
+
+def test_nothing_is_said_to_gain_more_than_what_is_not_known(parse: Parse, tb_document: Document) -> None:
+    curves = [curve("decision", [[0.1, 0.3], [0.2, 0.3], [0.3, 0.3]])]
+    curves += [curve("decision", [[0.2, 0.1], [0.4, 0.0]], of="everybody")]
+    (figure,) = plain(one_curve(parse, tb_document, *curves), "Decision curve")
+    assert "at thresholds of 0.2. No interval is known of it" in figure["finding"]
+
+
+def test_a_figure_in_plain_text_is_its_title_and_what_it_shows() -> None:
+    figure = Figure("ROC curve: all.", "It is so.", share_axis("x"), share_axis("y"), (), Table(("a",), (("b",),)))
+    assert "ROC curve: all. It is so.\n" in page_text(Page("p", (Section("s", figures=(figure,)),)))
 
 
 def test_one_class_alone_has_no_overlap_to_tell(parse: Parse, tb_document: Document) -> None:

@@ -72,17 +72,25 @@ def test_between_two_cut_points_there_is_no_answer(parse: Parse, tb_document: Do
     )
 
 
-def test_a_rare_condition_is_counted_among_more_people(parse: Parse, tb_document: Document) -> None:
+@pytest.mark.parametrize(
+    ("prevalence", "expected"),
+    [
+        ("5e-05", "Of 100000 people tested, 5 of whom have the condition: about 1002 positive answers, 2 of"),
+        ("0.0015", "Of 10000 people tested, 15 of whom have the condition: about 108 positive answers, 8 of"),
+        ("0.005", "Of 1000 people tested, 5 of whom have the condition: about 12 positive answers, 2 of"),
+    ],
+)
+def test_a_rare_condition_is_counted_among_more_people(
+    parse: Parse, tb_document: Document, prevalence: str, expected: str
+) -> None:
     found = said(
         parse,
         tb_document,
         figure("sensitivity", 0.5),
         figure("specificity", 0.99),
-        figure("PPV at 5e-05", 0.002),
+        figure(f"PPV at {prevalence}", 0.002),
     )
-    assert found[1].startswith(
-        "Of 100000 people tested, 5 of whom have the condition: about 1002 positive answers, 2 of"
-    )
+    assert found[1].startswith(expected)
 
 
 @pytest.mark.parametrize("metric", ["PPV at 0", "PPV at 1", "PPV at 1e-300", "PPV at 1.2.3", "PPV at ", "PPV at 7"])

@@ -46,6 +46,14 @@ def test_the_band_holds_its_line_and_has_the_spread_of_what_runs_share() -> None
     assert floored.high[30] - floored.low[30] == pytest.approx(2 * 1.96 * 0.1, rel=0.02)
 
 
+def test_a_point_without_an_interval_may_lie_anywhere() -> None:
+    resampled = np.full((100, 2, 101), 0.5) + 0.01 * GENERATOR.normal(size=(100, 1, 1))
+    resampled[:50, :, 30] = np.nan
+    found = cross_validated([np.full(101, 0.5)] * 2, resampled, np.zeros(101))
+    assert (found.low[30], found.high[30]) == (0.0, 1.0)
+    assert 0.4 < found.low[29] < found.high[29] < 0.6
+
+
 def test_the_band_of_a_given_model_is_the_middle_of_the_samples_and_holds_its_line() -> None:
     line = np.full(101, 0.5)
     found = judged_once(line, line + GENERATOR.normal(scale=0.1, size=(4000, 101)))
