@@ -89,9 +89,9 @@ def _acknowledgement() -> dict[str, Any]:
         "summary": "Acknowledge warnings of a version by name",
         "description": "Needs a key that belongs to a person, and that person's passphrase; `meaning` is `review` "
         "where it is not given. The printed name, the time, the meaning and the reason are kept with the version "
-        "(21 CFR 11.50) and shown on its card. A code that the version does not warn of is refused. What the same "
-        "person has acknowledged before is told in `already` and not recorded again; another person may add a "
-        "signature.",
+        "(21 CFR 11.50) and shown on its card. A code that the version does not warn of is refused (422), and every "
+        "code of a version that is retired or rejected (409). What the same person has acknowledged before is told in "
+        "`already` and not recorded again; another person may add a signature.",
         "operationId": "post_acknowledgement",
         "parameters": [_path("name"), _path("version")],
         "requestBody": body_of("AcknowledgementRequest"),

@@ -61,7 +61,8 @@ MODEL_KINDS: Final = frozenset({
     "model.registered", "model.verified", "model.approved", "model.promoted", "model.retired", "model.rejected",
     "model.acknowledged",
 })  # fmt: skip
-"""What can happen to a version of a model. All but the last move it; that is somebody's word on its warnings."""
+"""What can happen to a version of a model. All but `model.acknowledged` move it: that is somebody's word on its
+warnings."""
 
 KINDS: Final = MODEL_KINDS | frozenset({
     "log.opened",

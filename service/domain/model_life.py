@@ -66,7 +66,8 @@ def read_transition(document: object) -> Signing:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledging:
-    """What a person acknowledges: the codes of warnings, each once, why, and what the signature means."""
+    """What a person acknowledges: the codes of warnings (one listed twice counts once), why, and what the signature
+    means."""
 
     codes: tuple[str, ...]
     reason: str

@@ -18,6 +18,7 @@ import pytest
 from service.domain.example import example_request
 from service.domain.specimen import parse_document
 from service.registry.archive import ARTIFACT
+from service.registry.card_required import missing_fields
 from tests.registry.artifacts import BUNDLED, PGD, TB, load
 
 Install = Callable[..., Path]
@@ -68,6 +69,13 @@ def test_the_example_of_a_version_is_a_request_it_accepts(name: str, number: str
     golden = json.loads((BUNDLED / name / number / "golden.json").read_bytes())["vectors"][0]
     assert version.scorer.score(used).value[0] == pytest.approx(golden["value"], abs=1e-12)
     assert [item.code for item in submission.inputs] == list(version.panel.codes)
+
+
+@pytest.mark.parametrize(("name", "number"), EACH)
+def test_what_ships_lacks_no_required_field_of_its_card(name: str, number: str) -> None:
+    manifest = load(BUNDLED).get(name, number).manifest
+    assert manifest is not None
+    assert missing_fields(manifest) == ()
 
 
 def test_in_production_bundled_versions_stop_at_verified(bundled: Path) -> None:
