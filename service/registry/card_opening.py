@@ -31,6 +31,9 @@ have the condition."""
 _FEWEST = 5.0
 """So that counting whole people changes the prevalence by a tenth at most."""
 
+FROM_SHARES = "; from sensitivity and specificity"
+"""Ends, in the method of a predictive value, the setting in which its prevalence is met."""
+
 _HEADLINE = re.compile(r"AUC|AUC \(.*|(?:sensitivity|specificity)(?: at the (?:lower|upper) cut-point)?", re.DOTALL)
 _PREDICTIVE = re.compile(r"[PN]PV at ([0-9.]+(?:e-?[0-9]+)?)")
 _MOST = 12
@@ -95,7 +98,7 @@ def _among(found: Sequence[Performance]) -> Iterator[str]:
     for one in found:
         predictive = _PREDICTIVE.fullmatch(one.metric)
         if predictive is not None:
-            setting, stated, _ = one.method.partition("; from sensitivity and specificity")
+            setting, stated, _ = one.method.partition(FROM_SHARES)
             settings.setdefault(predictive[1], setting if stated else "")
     for text, setting in settings.items():
         prevalence = _number(text)

@@ -8,8 +8,10 @@ import numpy as np
 
 from service.training.cohort import Flags, Floats
 from service.training.evaluate import Figure, calibration_points, share
+from service.training.logistic import sigmoid
 
 _LARGE = 100
+"""Rows from which on ten groups hold ten or more each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,11 @@ class CalibrationGroups:
 
 
 def calibration_groups(logit: Floats, positive: Flags) -> CalibrationGroups:
-    """Ten groups of equal size of `logit` (n,), or five of fewer than a hundred rows."""
-    predicted = 0.5 * (1.0 + np.tanh(0.5 * logit))
+    """Ten groups of equal size of `logit` (n,), or five of fewer than a hundred rows.
+
+    The intervals take rows for people: where some gave several samples, they are too narrow.
+    """
+    predicted = sigmoid(logit)
     groups = 10 if len(positive) >= _LARGE else 5
     parts = np.array_split(positive[np.argsort(predicted, kind="stable")], groups)
     return CalibrationGroups(calibration_points(predicted, positive, groups), tuple(share(part) for part in parts))

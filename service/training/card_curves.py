@@ -18,15 +18,17 @@ from service.training.dataset import Dataset, Rows
 from service.training.evaluate import LEVEL
 from service.training.evidence import Evidence, LearningPoint
 from service.training.figures import net_benefit
+from service.training.logistic import sigmoid
 from service.training.roc import GRID, RocBand
 from service.training.spec import Spec
 
 SCORE_EDGES = np.linspace(0.0, 1.0, 21)
-"""Ends of the bins of a score."""
+"""Ends of the bins of a score, 0.05 wide."""
 
 Points = Sequence[tuple[float, float]]
 
 _THRESHOLDS = np.arange(1, 50) / 50.0
+"""Where net benefit is given: from 0.02 to 0.98, for at 1 it does not exist."""
 
 
 def curves(spec: Spec, dataset: Dataset, evidence: Evidence) -> list[dict[str, Any]]:
@@ -83,13 +85,9 @@ def _calibration(cohort: str, groups: CalibrationGroups, people: dict[str, int])
     return _curve("calibration", cohort, groups.points, people=people, band=band)
 
 
-def _predicted(logit: Floats) -> Floats:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logit)), dtype=np.float64)
-
-
 def _decisions(logits: Sequence[Floats], positive: Flags) -> Points:
     weights = np.ones(len(positive))
-    runs = [_predicted(logit) for logit in logits]
+    runs = [sigmoid(logit) for logit in logits]
     return [
         (float(t), float(np.mean([net_benefit(run, positive, weights, float(t)) for run in runs]))) for t in _THRESHOLDS
     ]
@@ -103,7 +101,7 @@ def _acting(positive: Flags) -> Points:
 def score_shares(dataset: Dataset, evidence: Evidence) -> list[list[float]]:
     """Of the positive and of the negative class: shares of all cross-validated scores by bin of SCORE_EDGES."""
     positive = dataset.fit.design.positive
-    predicted = np.array([_predicted(held.logit) for held in evidence.held])
+    predicted = np.array([sigmoid(held.logit) for held in evidence.held])
     return [
         (np.histogram(predicted[:, side], SCORE_EDGES)[0] / predicted[:, side].size).round(4).tolist()
         for side in (positive, ~positive)

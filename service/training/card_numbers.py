@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from service.registry.card_opening import FROM_SHARES
 from service.registry.manifest_base import NOT_AVAILABLE
 from service.training.evaluate import LEVEL, Figure
 from service.training.evidence import Evidence
@@ -53,7 +54,7 @@ def _rows(spec: Spec, found: Mapping[str, Figure | None], cohort: str, method: s
             continue
         told = method
         if name.startswith(("PPV", "NPV")):
-            told = f"{settings[name.rpartition(' ')[2]]}; from sensitivity and specificity; {method}"
+            told = f"{settings[name.rpartition(' ')[2]]}{FROM_SHARES}; {method}"
         rows.append(_row(name, figure, cohort, told, spec.date))
     return rows
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.training.cohort import Flags, Floats
+from service.training.logistic import sigmoid
 
 _LOGIT_LIMIT = 30.0
 _STEPS = 30
@@ -42,7 +43,7 @@ class FigurePlan:
 
 def figures(logit: Floats, positive: Flags, weights: Floats, cut_points: Floats, plan: FigurePlan) -> Floats:
     """The vector of `plan` for `logit` (n,), judged at `cut_points` (n, 1 or 2): each row at the ones it was given."""
-    predicted = 0.5 * (1.0 + np.tanh(0.5 * logit))
+    predicted = sigmoid(logit)
     slope, intercept = recalibration(logit, positive, weights)
     found = [area(logit, positive, weights), _mean((predicted - positive) ** 2, weights), slope, intercept]
     called = predicted[:, np.newaxis] >= cut_points
@@ -73,7 +74,7 @@ def recalibration(logit: Floats, positive: Flags, weights: Floats) -> tuple[floa
     rate = float((weights * positive).sum() / weights.sum())
     slope, intercept = 0.0, float(np.log(rate / (1.0 - rate)))
     for _ in range(_STEPS):
-        chance = 0.5 * (1.0 + np.tanh(0.5 * (slope * x + intercept)))
+        chance = sigmoid(slope * x + intercept)
         residual, curve = weights * (positive - chance), weights * chance * (1.0 - chance)
         a, b, c = float((curve * x * x).sum()), float((curve * x).sum()), float(curve.sum())
         determinant = a * c - b * b

@@ -20,7 +20,7 @@ from service.training.spec_steps import ShareOfTotal
 @dataclass(frozen=True, slots=True, eq=False)
 class LibraryTotals:
     """`by_group`: the totals (n,) of each group, by its place in the spec, that divides by one; infinite where a
-    problem was told, so that no count of that sample is told again. `inputs` (n, t) those of `Spec.totals`."""
+    problem was told, so that no count of that sample is told to be above it. `inputs` (n, t) those of `Spec.totals`."""
 
     by_group: Mapping[int, Floats]
     inputs: Floats

@@ -36,7 +36,7 @@ def fit_many(inputs: Floats, positive: Flags, weights: Floats, penalties: Floats
     value = _objective(design, positive, pull, ridge, beta)
     enough = tolerance * np.maximum(1.0, pull.sum(axis=1))
     for _ in range(_MAX_STEPS):
-        chance = _sigmoid(np.matmul(design, beta[:, :, np.newaxis])[:, :, 0])
+        chance = sigmoid(np.matmul(design, beta[:, :, np.newaxis])[:, :, 0])
         gradient = np.matmul(np.swapaxes(design, 1, 2), (pull * (chance - positive))[:, :, np.newaxis])[:, :, 0]
         gradient += ridge * beta
         open_ = np.abs(gradient).max(axis=1) > enough
@@ -80,5 +80,10 @@ def _prior_logit(positive: Flags, weights: Floats) -> Floats:
     return np.asarray(np.log(rate / (1.0 - rate)), dtype=np.float64)
 
 
-def _sigmoid(logit: Floats) -> Floats:
+def sigmoid(logit: Floats) -> Floats:
+    """The predicted probabilities, in the shape of `logit`, for all of training.
+
+    Coefficients and cut-points hang on its last bits, so that of the serving path (`registry.sigmoid`), which rounds
+    otherwise, does not take its place.
+    """
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logit)), dtype=np.float64)

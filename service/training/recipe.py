@@ -20,7 +20,7 @@ import numpy as np
 from service.training.cohort import Flags, Floats
 from service.training.cut_points import CutRule, choose
 from service.training.folds import Indices, deal
-from service.training.logistic import EXACT, TUNING, fit_many
+from service.training.logistic import EXACT, TUNING, fit_many, sigmoid
 
 _DIGITS = 10
 """Digits of an association that are compared: beyond them, processors differ, and a rank must not."""
@@ -162,7 +162,7 @@ def _tune(design: Design, weights: Floats, settings: Settings, generator: np.ran
             if best is None or loss < best[0]:
                 best = (float(loss), size, float(penalties[index]), logits[index])
     assert best is not None  # noqa: S101 - a spec has at least one size and one penalty
-    out_of_fold = (np.where(held > 0, _sigmoid(best[3]), 0.0)).reshape(runs, -1, len(weights)).sum(axis=1)
+    out_of_fold = (np.where(held > 0, sigmoid(best[3]), 0.0)).reshape(runs, -1, len(weights)).sum(axis=1)
     return _Chosen(best[1], best[2], choose(settings.rule, out_of_fold, design.positive, weights))
 
 
@@ -284,7 +284,3 @@ def _unscaled(fitted: _Prepared, beta: Floats, chosen: _Chosen) -> Model:
         penalty=chosen.penalty,
         cut_points=chosen.cut_points,
     )
-
-
-def _sigmoid(logit: Floats) -> Floats:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logit)), dtype=np.float64)
