@@ -56,7 +56,8 @@ class Performance(Group):
 
 
 class Band(Group):
-    """Where y lies at each point of a curve, `low` to `high` at `level` (0.95 for 95 %), each point for itself."""
+    """Where y lies at each point of a curve, `low` to `high` at `level` (0.95 for 95 %), each point for itself; of a
+    learning curve, where that share of the draws lies."""
 
     level: Annotated[float, Field(gt=0, lt=1)]
     low: tuple[float, ...]
