@@ -24,7 +24,7 @@ STATUS = {
     "ivd": "In-vitro diagnostic medical device.",
 }
 
-NOT_POOLED = "Figures of different people are told apart and never pooled."
+NOT_POOLED = "Each of these groups of people has figures of its own; a group may hold another."
 PEOPLE = 1000
 """Among how many people the answers are counted; ten times as many, and again, where fewer than `_FEWEST` of them would
 have the condition."""

@@ -11,7 +11,7 @@ from typing import Final
 
 PUBLISHERS: Final = (
     "exoscore-release-2026+4e652459+AZE8R/J+suWrNoQUHMCHQ4g2KlIIbdxJnjxEGxRf/7E9",
-    "exoscore-release-2026-11+0de35319+AUvowzY5EM1fo5fdfHvtrD8QGGwqc4EvB7wkVe5De9dO",
+    "exoscore-release-2026-11+b85c6b1c+AUPzdshoA6L/XR3R2lyUBlwKObljqDS53Hsia/Ri3gom",
 )
 """Verifier keys (C2SP signed-note) of the releases of this product, oldest first."""
 

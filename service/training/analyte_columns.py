@@ -65,7 +65,7 @@ def measure(spec: Spec, joined: Joined) -> Measured:
         found=np.concatenate([part.found for part in parts], axis=1),
         widths=tuple(width for part in parts for width in part.widths),
         totals=totals,
-        notes=tuple(note for part in parts for note in part.notes),
+        notes=(*totals.notes, *(note for part in parts for note in part.notes)),
     )
 
 

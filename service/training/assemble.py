@@ -8,6 +8,7 @@ the plausible range, analytes that never vary. Nothing is repaired.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -139,7 +140,17 @@ def _people(spec: Spec, joined: Joined) -> Indices:
     for line, cell in enumerate(cells):
         if not cell:
             joined.problems.append(joined.problem(spec.cohort.tables[0], line, spec.cohort.person, "is empty"))
+    joined.problems.extend(_alike(cells))
     return np.unique(np.array(cells), return_inverse=True)[1].astype(np.int64)
+
+
+def _alike(cells: Sequence[str]) -> Iterator[Problem]:
+    """A problem where ids of people differ in case, blanks or the form of a letter only: they may be one person."""
+    ids = set(cells)
+    alike = len(ids) - len({unicodedata.normalize("NFKC", cell).casefold().strip() for cell in ids})
+    if alike:
+        message = f"{alike} ids of people differ from another one in case or blanks only."
+        yield Problem("/cohort/person", "duplicated_person", message, "Write each person's id in one way.")
 
 
 def _judged(spec: Spec, joined: Joined) -> Flags:

@@ -27,7 +27,7 @@ from service.training.findings import Finding, find_warnings
 from service.training.golden_draws import Columns, golden_rows
 from service.training.golden_vectors import golden_document
 from service.training.manifest_out import Outcome, categories, codes, document
-from service.training.publish import publish, to_bytes
+from service.training.publish import evidence_path, publish, replace_file, to_bytes, verify_target
 from service.training.read_spec import ReadSpec, read_spec
 from service.training.recipe import Model, Settings, learn
 from service.training.report_out import evidence_document
@@ -63,6 +63,7 @@ def build(order: Order, *, progress: Progress, say: Callable[[str], None]) -> Bu
     """Builds the artifact. Raises SpecRejected, CohortRejected or ArtifactRejected, having written nothing."""
     read = read_spec(order.spec)
     spec = read.spec
+    verify_target(order.out, spec.name, spec.version)
     if len(order.cohort) != len(spec.cohort.tables):
         raise CohortRejected("There are not as many files as the spec names tables.", "Give one file per table.")
     dataset = assemble(spec, [read_table(path) for path in order.cohort])
@@ -80,8 +81,8 @@ def build(order: Order, *, progress: Progress, say: Callable[[str], None]) -> Bu
     final = finish(dataset, model, evidence.refits, workers.generator("proof"))
     written, files = _written(read, dataset, final, Outcome(evidence, findings), workers)
     verified = publish(order.out, written, files)
-    beside = order.out / spec.name / f"{spec.version}.evidence.json"
-    beside.write_bytes(to_bytes(evidence_document(dataset, final, evidence, findings, verified.artifact.digest)))
+    beside = evidence_path(order.out, spec.name, spec.version)
+    replace_file(beside, to_bytes(evidence_document(dataset, final, evidence, findings, verified.artifact.digest)))
     return Built(verified, evidence, findings, beside)
 
 

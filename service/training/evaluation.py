@@ -14,7 +14,7 @@ from service.training.cut_points import CutRule
 from service.training.dataset import Dataset, Rows
 from service.training.evaluate import Figure
 from service.training.evidence import Control, Evidence, Judged, LearningPoint
-from service.training.figures import FigurePlan, area, figures
+from service.training.figures import FigurePlan, area, figures, reported
 from service.training.intervals import Scale, interval, middle
 from service.training.nested import HeldOutPredictions
 from service.training.recipe import Design, Model, Settings
@@ -57,7 +57,7 @@ def evaluate(
         learning=_learning(design, settings, effort, workers),
         judged=None if dataset.held_out is None else judge(dataset.held_out, model, plan, effort, workers),
         apparent_auc=area(model.logit(design), design.positive, np.ones(len(design.positive))),
-        duplicates=duplicates(rows),
+        duplicates=duplicates(rows, dataset.held_out),
         missing=missing_by_class(rows),
         strongest=strongest_analyte(design.values, design.positive, design.person, workers.generator("dealt")),
     )
@@ -70,10 +70,10 @@ def summarise(
     weights = np.ones(len(design.positive))
     runs = np.array([figures(h.logit, design.positive, weights, h.cut_points, plan) for h in held])
     floors = _plain_errors(design, held, plan, generator)
-    names = plan.names
+    values = reported(runs, design.positive, plan)
     return {
-        name: interval(runs[:, place], resampled[:, :, place], floors[place], scale_of(name))
-        for place, name in enumerate(names)
+        name: interval(runs[:, place], resampled[:, :, place], floors[place], scale_of(name), float(values[place]))
+        for place, name in enumerate(plan.names)
     }
 
 

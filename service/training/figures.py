@@ -30,11 +30,16 @@ class FigurePlan:
     thresholds: tuple[float, ...]
 
     @property
+    def called(self) -> tuple[str, ...]:
+        """The key of the sensitivity at each cut-point, the lowest first."""
+        sides = ("",) if self.cut_points == 1 else (" at the lower cut-point", " at the upper cut-point")
+        return tuple(f"sensitivity{side}" for side in sides)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The figures' keys, in the order of the vector."""
-        sides = ("",) if self.cut_points == 1 else (" at the lower cut-point", " at the upper cut-point")
         names = ["AUC", "Brier score", "calibration slope", "calibration intercept"]
-        names += [f"{share}{side}" for side in sides for share in ("sensitivity", "specificity")]
+        names += [key.replace("sensitivity", share) for key in self.called for share in ("sensitivity", "specificity")]
         for prevalence in self.prevalences:
             names += [f"PPV at {prevalence:g}", f"NPV at {prevalence:g}"]
         names += ["indeterminate share"] if self.cut_points > 1 else []
@@ -57,6 +62,25 @@ def figures(logit: Floats, positive: Flags, weights: Floats, cut_points: Floats,
         found.append(_mean(called[:, 0] & ~called[:, -1], weights))
     found += [net_benefit(predicted, positive, weights, threshold) for threshold in plan.thresholds]
     return np.array(found, dtype=np.float64)
+
+
+def reported(runs: Floats, positive: Flags, plan: FigurePlan) -> Floats:
+    """The vector (m,) that is reported of `runs` (r, m): their mean, and predictive values from the mean shares.
+
+    A predictive value is no straight line in sensitivity and specificity: the mean of the runs' own would contradict
+    the shares it is printed beside, by half where a condition is rare.
+    """
+    finite = np.isfinite(runs)
+    # A figure that no run has stays NaN.
+    found = np.where(finite, runs, 0.0).sum(axis=0) / np.where(finite.any(axis=0), finite.sum(axis=0), np.nan)
+    place = {name: index for index, name in enumerate(plan.names)}
+    places = [(place[key], place[key.replace("sensitivity", "specificity")]) for key in plan.called]
+    pairs = [(found[sensitivity], found[specificity]) for sensitivity, specificity in places]
+    sure = _corrected(pairs, np.ones(len(positive)), positive)
+    for prevalence in plan.prevalences:
+        found[place[f"PPV at {prevalence:g}"]] = _ppv(*sure[-1], prevalence)
+        found[place[f"NPV at {prevalence:g}"]] = _npv(*sure[0], prevalence)
+    return np.asarray(found, dtype=np.float64)
 
 
 def area(score: Floats, positive: Flags, weights: Floats) -> float:

@@ -137,6 +137,13 @@ def _table(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _held_out(spec: Spec, auc: Figure, evidence: Evidence) -> Iterator[Finding]:
+    across = evidence.duplicates.across
+    if across:
+        yield (
+            "held_out_copies",
+            f"{across} of the held-out samples have the values of a sample that was fitted on, or are closer to one "
+            "than chance allows: the same specimens may stand on both sides, and then nothing was held out.",
+        )
     judged = evidence.judged.figures["AUC"] if evidence.judged is not None else None
     if judged is not None and judged.value < auc.low:
         title = spec.cohort.held_out.title if spec.cohort.held_out is not None else ""

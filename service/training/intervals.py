@@ -37,15 +37,16 @@ Scale = Literal["free", "share", "odds"]
 no resample with a share of 0 can upset. `odds`: a predictive value, whose log odds are what people vary."""
 
 
-def interval(runs: Floats, resampled: Floats, floor: float, scale: Scale) -> Figure | None:
+def interval(runs: Floats, resampled: Floats, floor: float, scale: Scale, value: float | None = None) -> Figure | None:
     """The figure with its interval from `runs` (r,) and `resampled` (b, 2); None where it does not exist.
 
-    `floor` is the standard error of resampled predictions. The ends are NaN where none can be given.
+    `value` is what is reported in place of the mean of the runs. `floor` is the standard error of resampled
+    predictions. The ends are NaN where none can be given.
     """
     finite = runs[np.isfinite(runs)]
     if len(finite) < MIN_FINITE * len(runs) or not len(finite):
         return None
-    value = float(finite.mean())
+    value = float(finite.mean()) if value is None else value
     usable = resampled[np.isfinite(resampled).all(axis=1)]
     if len(usable) < max(2.0, MIN_FINITE * len(resampled)):
         return Figure(value, float("nan"), float("nan"))

@@ -20,10 +20,12 @@ from service.training.spec_steps import ShareOfTotal
 @dataclass(frozen=True, slots=True, eq=False)
 class LibraryTotals:
     """`by_group`: the totals (n,) of each group, by its place in the spec, that divides by one; infinite where a
-    problem was told, so that no count of that sample is told to be above it. `inputs` (n, t) those of `Spec.totals`."""
+    problem was told, so that no count of that sample is told to be above it. `inputs` (n, t) those of `Spec.totals`.
+    `notes` say what was summed: a column that is no count would go in unseen."""
 
     by_group: Mapping[int, Floats]
     inputs: Floats
+    notes: tuple[str, ...]
 
 
 def read_totals(spec: Spec, joined: Joined) -> LibraryTotals:
@@ -44,7 +46,14 @@ def read_totals(spec: Spec, joined: Joined) -> LibraryTotals:
             outside = np.isfinite(total) & ((total < bounds.low) | (total > bounds.high))
             joined.problems.extend(_told(joined, *key, outside, "is outside the range of library totals"))
             inputs[step.covariate.name] = total
-    return LibraryTotals(by_group, np.column_stack(list(inputs.values())) if inputs else np.zeros((joined.count, 0)))
+    notes = tuple(
+        f"the library total of table {table} is the sum of its {len(free_columns(spec, table, joined))} columns that "
+        "have no other meaning in the spec"
+        for table, column in read
+        if column is None
+    )
+    summed = np.column_stack(list(inputs.values())) if inputs else np.zeros((joined.count, 0))
+    return LibraryTotals(by_group, summed, notes)
 
 
 def free_columns(spec: Spec, table: str, joined: Joined) -> list[str]:

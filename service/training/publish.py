@@ -14,6 +14,9 @@ from service.registry.artifact import Verified, sha256, verify_artifact
 from service.registry.manifest_base import NOT_AVAILABLE
 from service.registry.signing import examine_unsigned
 
+ARTIFACT_FILES = frozenset({MANIFEST, SIGNATURE, "golden.json", "estimator.joblib", "estimator.skops"})
+"""What may lie in the folder of a version that is built again."""
+
 
 def to_bytes(document: Mapping[str, Any]) -> bytes:
     """Readable JSON whose bytes depend on the content alone: keys in the order given, shortest exact numbers."""
@@ -53,7 +56,7 @@ def publish(out: Path, document: Mapping[str, Any], files: Mapping[str, bytes]) 
     folder.mkdir(parents=True, exist_ok=True)
     _drop_other_signature(folder, manifest)
     for file_name, data in {**files, MANIFEST: manifest}.items():
-        _replace(folder / file_name, data)
+        replace_file(folder / file_name, data)
     return verify_artifact(examine_unsigned(folder))
 
 
@@ -63,10 +66,32 @@ def _drop_other_signature(folder: Path, manifest: bytes) -> None:
         (folder / SIGNATURE).unlink(missing_ok=True)
 
 
-def _replace(path: Path, data: bytes) -> None:
+def evidence_path(out: Path, name: str, version: str) -> Path:
+    """Where the evidence lies: beside the folder of the artifact."""
+    return out / name / f"{version}.evidence.json"
+
+
+def verify_target(out: Path, name: str, version: str) -> None:
+    """Raises ArtifactRejected where something stands in the place of what a build writes, before it takes its time."""
+    places = (out, out / name, out / name / version)
+    wrong = [one for one in places if one.exists() and not one.is_dir()]
+    wrong += [one for one in (*places[1:], evidence_path(out, name, version)) if one.is_symlink()]
+    files = [evidence_path(out, name, version), *(places[2] / file for file in ARTIFACT_FILES)]
+    wrong += [one for one in files if one.is_dir()]
+    if places[2].is_dir() and not wrong:
+        wrong = [one for one in places[2].iterdir() if one.name not in ARTIFACT_FILES or one.is_symlink()]
+    if wrong:
+        message = f"In the output folder {wrong[0].name} stands where the artifact would be written, or is a link."
+        raise ArtifactRejected(message, "Move it away, or name another folder.")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, never through a link. Raises ArtifactRejected where there is one."""
     # A half-written file must never be found under the final name.
     if path.is_symlink():
         raise ArtifactRejected("The output folder holds a link.", "Name another folder.")
     temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:
+        file.write(data)
     os.replace(temporary, path)

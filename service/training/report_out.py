@@ -37,7 +37,11 @@ def evidence_document(
             "auc": round(evidence.strongest.auc, 6),
             "by_chance": round(evidence.strongest.by_chance, 6),
         },
-        "duplicates": {"equal": evidence.duplicates.equal, "near": evidence.duplicates.near},
+        "duplicates": {
+            "equal": evidence.duplicates.equal,
+            "near": evidence.duplicates.near,
+            "across": evidence.duplicates.across,
+        },
         "missing_by_class": {
             "analyte_p": float(f"{evidence.missing.analyte_p:.6g}"),
             "sample_p": float(f"{evidence.missing.sample_p:.6g}"),

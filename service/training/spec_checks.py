@@ -109,3 +109,6 @@ def _output(spec: Spec) -> Iterator[Problem]:
         yield Problem("/categories/between", "zone", text, "Give both or neither.")
     given = [words.at_or_above.code, words.below.code] + ([words.between.code] if words.between else [])
     yield from distinct("/categories", given)
+    # As the figures are named: two that are shown alike would be one.
+    yield from distinct("/prevalences", [f"{prevalence.value:g}" for prevalence in spec.prevalences])
+    yield from distinct("/thresholds", [f"{threshold:g}" for threshold in spec.thresholds])

@@ -24,16 +24,22 @@ DEALT = 200
 """How often outcomes are dealt out to learn what the best of all analytes reaches by chance."""
 
 
+NEIGHBOUR = 4
+"""Whose distance stands for the usual one where most samples have a copy: beyond three copies of one specimen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Pairs of samples of different people: with equal values, and nearer than chance allows."""
+    """Pairs of samples of different people: with equal values, and nearer than chance allows. `across` counts the
+    held-out samples that have such a partner among those fitted on."""
 
     equal: int
     near: int
+    across: int
     limit: float
 
 
-def duplicates(rows: Rows) -> Duplicates:
+def duplicates(rows: Rows, held_out: Rows | None = None) -> Duplicates:
     """Counts pairs whose distance over all analytes, each standardised, is far below the usual nearest distance.
 
     In d dimensions the share of nearest neighbours within the r-th part of the median distance is about r^d ln 2, by
@@ -42,23 +48,42 @@ def duplicates(rows: Rows) -> Duplicates:
     count twice.
     """
     filled = np.nan_to_num(rows.design.values)
-    spread = filled.std(axis=0)
-    standardised = (filled - filled.mean(axis=0))[:, spread > 0] / spread[spread > 0]
-    count = len(standardised)
+    centre, spread = filled.mean(axis=0), filled.std(axis=0)
+    varying = spread > 0
+    standardised = (filled - centre)[:, varying] / spread[varying]
+    count, width = standardised.shape
     gram = standardised @ standardised.T
-    norms = np.diag(gram)
-    squared = np.maximum(norms[:, np.newaxis] + norms[np.newaxis, :] - 2.0 * gram, 0.0)
-    squared[rows.design.person[:, np.newaxis] == rows.design.person[np.newaxis, :]] = np.inf
-    distance = np.sqrt(squared)
-    nearest = distance.min(axis=1)
-    usual = float(np.median(nearest))
-    trace = float(np.trace(gram))
-    dimensions = max(1.0, trace**2 / float((gram**2).sum()))
+    dimensions = max(1.0, float(np.trace(gram)) ** 2 / float((gram**2).sum()))
+    distance = _distances(standardised, standardised)
+    distance[rows.design.person[:, np.newaxis] == rows.design.person[np.newaxis, :]] = np.inf
+    usual = _usual(distance, dimensions)
     ratio = min(CLOSEST, float((EXPECTED_FALSE * 2.0 / (count * np.log(2.0))) ** (1.0 / dimensions)))
+    same = EXACT * np.sqrt(width) + 1e-6 * usual
     upper = np.triu(np.ones((count, count), dtype=bool), 1)
-    equal = upper & (distance <= EXACT * np.sqrt(standardised.shape[1]) + 1e-6 * usual)
+    equal = upper & (distance <= same)
     near = upper & (distance < ratio * usual) & ~equal
-    return Duplicates(int(equal.sum()), int(near.sum()), ratio)
+    across = 0
+    if held_out is not None:
+        others = (np.nan_to_num(held_out.design.values) - centre)[:, varying] / spread[varying]
+        across = int((_distances(others, standardised).min(axis=1) < max(same, ratio * usual)).sum())
+    return Duplicates(int(equal.sum()), int(near.sum()), across, ratio)
+
+
+def _distances(ones: Floats, others: Floats) -> Floats:
+    squares = (ones**2).sum(axis=1)[:, np.newaxis] + (others**2).sum(axis=1)[np.newaxis, :]
+    return np.asarray(np.sqrt(np.maximum(squares - 2.0 * ones @ others.T, 0.0)))
+
+
+def _usual(distance: Floats, dimensions: float) -> float:
+    """The median distance (n, n) to the nearest sample; where most samples have a copy, what it would be without."""
+    nearest = float(np.median(distance.min(axis=1)))
+    farther = (
+        np.partition(distance, NEIGHBOUR - 1, axis=1)[:, NEIGHBOUR - 1] if len(distance) >= NEIGHBOUR else distance
+    )
+    # Within the median distance of the k-th nearest lie about k - 1/3 samples, the median of a gamma distribution;
+    # within that of the nearest, ln 2.
+    without = float(np.median(farther)) * (np.log(2.0) / (NEIGHBOUR - 1.0 / 3.0)) ** (1.0 / dimensions)
+    return without if np.isfinite(without) and nearest < CLOSEST * without else nearest
 
 
 @dataclass(frozen=True, slots=True)

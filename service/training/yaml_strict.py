@@ -32,7 +32,7 @@ def load_yaml(text: str) -> dict[str, Any]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         reason = _OWN.get(str(error.problem), "is not YAML as a spec may use it")
         raise _refused(f"Line {line} {reason}.") from None
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, RecursionError, ValueError):  # an integer may be longer than Python reads
         raise _refused("The file is not YAML.") from None
     if not isinstance(document, dict):
         raise _refused("The file does not hold a mapping.")

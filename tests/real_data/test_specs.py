@@ -15,7 +15,7 @@ import pytest
 from service.training.assemble import assemble
 from service.training.build import final_model_of
 from service.training.dataset import Dataset
-from service.training.figures import figures
+from service.training.figures import figures, reported
 from service.training.final_model import finish
 from service.training.read_spec import ReadSpec, read_spec
 from service.training.settings_of import plan_of, settings_of
@@ -76,7 +76,8 @@ def test_a_shipped_version_has_the_figures_its_procedure_gives(case: Case) -> No
     task = Run(design, settings_of(spec, case.dataset), spec.evaluation.folds)
     runs = Workers(1, spec.seed, Silent()).run("", "run", task, spec.evaluation.repeats)
     plan, weights = plan_of(spec), np.ones(len(design.positive))
-    found = np.mean([figures(run.logit, design.positive, weights, run.cut_points, plan) for run in runs], axis=0)
+    each = np.array([figures(run.logit, design.positive, weights, run.cut_points, plan) for run in runs])
+    found = reported(each, design.positive, plan)
     shipped = {figure["metric"]: figure["value"] for figure in case.manifest["performance"]}
     assert set(plan.names) <= set(shipped)
     assert dict(zip(plan.names, found.tolist(), strict=True)) == pytest.approx(

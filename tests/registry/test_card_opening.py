@@ -119,7 +119,7 @@ def test_groups_of_people_are_told_apart_and_never_pooled(parse: Parse, tb_docum
     assert found[0].startswith("On held out: AUC 0.700")
     assert "sensitivity 0.800" in found[0]
     assert found[1].startswith("On inside: AUC 0.900 [0.450, 0.950] (95%). ")
-    assert found[2] == "Figures of different people are told apart and never pooled."
+    assert found[2] == "Each of these groups of people has figures of its own; a group may hold another."
     assert found[-1] == "External validation: None"
 
 

@@ -188,6 +188,13 @@ def test_a_person_in_both_classes_or_on_both_sides_is_refused(tmp_path: Path) ->
     ]
 
 
+def test_ids_that_differ_in_case_or_blanks_only_are_refused(tmp_path: Path) -> None:
+    cohort = simulate(1)
+    cohort.columns["person"] = ["p0", "p1", "P0", "p1 ", *(f"P{row}" for row in range(4, 80))]
+    message = "2 ids of people differ from another one in case or blanks only."
+    assert refused(tmp_path, cohort, **with_cohort(person="person"))[0] == ("duplicated_person", message)
+
+
 def test_a_sample_twice_is_refused(tmp_path: Path) -> None:
     path = simulate(1).write(tmp_path / "cohort.csv")
     path.write_text(path.read_text().replace("S0003", "S0002"))

@@ -232,6 +232,36 @@ def test_bad_words_are_found_before_the_evaluation(make: Make, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
+def test_nothing_is_written_through_a_link_or_beside_strange_files(make: Make, tmp_path: Path) -> None:
+    """Found before the cohort is looked at: this one would be refused otherwise."""
+    elsewhere, model = tmp_path / "elsewhere", tmp_path / "out" / "simulated-panel"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_bytes(b"kept")
+
+    def said() -> str:
+        with pytest.raises(ArtifactRejected) as caught:
+            make(simulate(1, people=4))
+        assert [(path.name, path.read_bytes()) for path in elsewhere.iterdir()] == [("file", b"kept")]
+        return str(caught.value)
+
+    model.mkdir(parents=True)
+    for name in ("1.0.0", "1.0.0.evidence.json"):
+        (model / name).symlink_to(elsewhere)
+        assert name in said()
+        (model / name).unlink()
+    folder = model / "1.0.0"
+    folder.mkdir()
+    for name in ("manifest.json", "golden.json.part"):
+        (folder / name).symlink_to(elsewhere / "file")
+        assert name in said()
+        (folder / name).unlink()
+    (folder / "notes.txt").touch()
+    assert "notes.txt" in said()
+    (folder / "notes.txt").unlink()
+    (model / "1.0.0.evidence.json").mkdir()
+    assert "evidence" in said()
+
+
 def test_a_panel_without_a_usable_analyte_is_refused(make: Make) -> None:
     rare = all_proteins(detected_above=50, min_detected=0.5)
     with pytest.raises(ArtifactRejected, match="No analyte may be used"):

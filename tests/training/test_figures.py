@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from service.training.evaluation import scale_of
-from service.training.figures import FigurePlan, area, figures, net_benefit, recalibration
+from service.training.figures import FigurePlan, area, figures, net_benefit, recalibration, reported
 from service.training.intervals import interval, middle
 from service.training.workers import Silent, Workers
 
@@ -49,6 +49,23 @@ def test_figures_are_what_they_are_called() -> None:
     expected = ((called & POSITIVE).sum() - (called & ~POSITIVE).sum() * 0.3 / 0.7) / 120
     assert found["net benefit at 0.3"] == pytest.approx(expected)
     assert net_benefit(predicted, POSITIVE, np.ones(120), 1e-9) == pytest.approx(POSITIVE.mean())
+
+
+def test_reported_predictive_values_are_those_of_the_shares_they_stand_beside() -> None:
+    plan = FigurePlan(2, (0.01, 0.5), ())
+    place = {name: index for index, name in enumerate(plan.names)}
+    runs = np.random.default_rng(3).uniform(0.5, 1.0, size=(20, len(plan.names)))
+    runs[5, place["calibration slope"]] = np.nan
+    found = dict(zip(plan.names, reported(runs, POSITIVE, plan).tolist(), strict=True))
+    for name in ("AUC", "sensitivity at the lower cut-point", "indeterminate share"):
+        assert found[name] == pytest.approx(runs[:, place[name]].mean())
+    assert found["calibration slope"] == pytest.approx(np.nanmean(runs[:, place["calibration slope"]]))
+    true = 0.01 * found["sensitivity at the upper cut-point"]
+    false = 0.99 * (1 - found["specificity at the upper cut-point"])
+    assert found["PPV at 0.01"] == pytest.approx(true / (true + false))
+    right = 0.5 * found["specificity at the lower cut-point"]
+    wrong = 0.5 * (1 - found["sensitivity at the lower cut-point"])
+    assert found["NPV at 0.5"] == pytest.approx(right / (right + wrong))
 
 
 def test_predictive_values_are_never_certain() -> None:

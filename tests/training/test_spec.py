@@ -49,6 +49,7 @@ def test_yaml_says_one_thing_only() -> None:
         ("a: 1\n---\nb: 2", "is not YAML"),
         ("? [1]\n: 2", "key that is not a text"),
         ("a: \x01", "not YAML"),
+        ("a: " + "9" * 5000, "not YAML"),
     ],
 )
 def test_yaml_that_could_mean_two_things_is_refused(text: str, said: str) -> None:
@@ -104,6 +105,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("/covariates", [AGE | {"coding": {"old": 200}}], "/covariates/0/coding", "range"),
         ("/cut_point", {"rule": "two_sided", "sensitivity": 0.9, "specificity": 0.9}, "/categories/between", "zone"),
         ("/categories/below", {"code": "elevated", "label": "x"}, "/categories", "repeated"),
+        ("/prevalences", [{"value": v, "setting": "x"} for v in (0.1, 0.10000001)], "/prevalences", "repeated"),
+        ("/thresholds", [0.2, 0.2], "/thresholds", "repeated"),
         (
             "/cohort/held_out",
             {"column": "c", "fit_on": ["a"], "judge_on": ["a"], "title": "t", "external": True},

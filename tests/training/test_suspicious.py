@@ -47,6 +47,24 @@ def test_a_specimen_that_stands_twice_in_the_table_is_found(noise: float, analyt
     assert (found.equal, found.near) == ((10, 0) if noise == 0.0 else (0, 10))
 
 
+@pytest.mark.parametrize("copied", [22, 40, 60])
+@pytest.mark.parametrize("noise", [0.0, 1e-4, 0.05])
+def test_copies_are_found_however_many_there_are(copied: int, noise: float) -> None:
+    given = rows(3, people=60)
+    copies = given.design.values[:copied] + noise * np.random.default_rng(4).normal(size=(copied, 60))
+    twice = rows(3, people=60 + copied)
+    found = duplicates(with_values(twice, np.concatenate([given.design.values, copies])))
+    assert (found.equal, found.near) == ((copied, 0) if noise == 0.0 else (0, copied))
+
+
+def test_held_out_samples_that_were_fitted_on_are_found() -> None:
+    given, others = rows(5), rows(6)
+    values = others.design.values.copy()
+    values[:7] = given.design.values[:7] + 0.01 * np.random.default_rng(7).normal(size=(7, 60))
+    assert duplicates(given, with_values(others, values)).across == 7
+    assert duplicates(given, rows(8)).across == 0
+
+
 def test_samples_of_one_person_are_no_duplicates() -> None:
     given = rows(1)
     values = given.design.values.copy()
