@@ -6,13 +6,11 @@ have to agree. A version has to be registered by then, and neither retired nor r
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from service.audit.entry import Entry, commitment
+from service.audit.entry import Entry
 from service.registry.lifecycle import ENDED
-
-_SALT_BYTES = 32
+from service.workflows.recorded_statement import find_statement
 
 Version = tuple[str, str | None, str]
 """The digests of a version's manifest and signature, and its state, as the entries so far say."""
@@ -44,8 +42,8 @@ class AcknowledgementLedger:
         wrong with them, or None."""
         if row is None:
             return "The acknowledgement of this entry is not stored."
-        said = _statement(entry, row)
-        if said is None:
+        said = find_statement(entry, row)
+        if said is None or entry.detail != {"codes": said["codes"]}:
             return "The stored acknowledgement is not the one that the entry commits to."
         if version is None or version[0] != said["digest"] or version[2] in ENDED:
             return "The acknowledgement is not of a version that could be put to work."
@@ -53,19 +51,3 @@ class AcknowledgementLedger:
         self._codes.setdefault((said["name"], said["version"]), set()).update(codes)
         self._of_manifests.setdefault(said["digest"], set()).update(codes)
         return None
-
-
-def _statement(entry: Entry, row: tuple[Any, ...]) -> dict[str, Any] | None:
-    """The statement of a row, where it is the one the entry commits to and says the same."""
-    acknowledgement_id, name, version, statement, salt = row
-    if type(statement) is not bytes or type(salt) is not bytes or len(salt) != _SALT_BYTES:
-        return None
-    if acknowledgement_id != entry.record or commitment(salt, statement) != entry.out:
-        return None
-    said: dict[str, Any] = json.loads(statement)
-    model = (said["kind"], f"{said['name']}@{said['version']}", said["digest"], said["actor"])
-    if (said["name"], said["version"]) != (name, version):
-        return None
-    if model != (entry.kind, entry.model, entry.model_digest, entry.actor):
-        return None
-    return said if entry.detail == {"codes": said["codes"]} else None

@@ -22,17 +22,16 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
-from service.audit.entry import Entry, commitment
+from service.audit.entry import Entry
 from service.domain.acknowledgement import open_codes
 from service.registry.lifecycle import PRODUCTION, SHADOW
 from service.workflows.model_history import ACKNOWLEDGED
 from service.workflows.recorded_acknowledgements import AcknowledgementLedger, model_of
+from service.workflows.recorded_statement import find_statement
 
 StoredRow = tuple[Any, ...]
 Fault = tuple[str, str]
 """A table, and what is wrong with it."""
-
-_SALT_BYTES = 32
 
 
 class ModelLedger:
@@ -156,16 +155,8 @@ def is_transition(entry: Entry) -> bool:
 
 def _statement(entry: Entry, row: StoredRow) -> dict[str, Any] | None:
     """The statement of a row, where it is the one the entry commits to and says the same."""
-    transition_id, name, version, statement, salt = row
-    if type(statement) is not bytes or type(salt) is not bytes or len(salt) != _SALT_BYTES:
-        return None
-    if transition_id != entry.record or commitment(salt, statement) != entry.out:
-        return None
-    said: dict[str, Any] = json.loads(statement)
-    model = (said["kind"], f"{said['name']}@{said['version']}", said["digest"], said["actor"])
-    if (said["name"], said["version"]) != (name, version):
-        return None
-    if model != (entry.kind, entry.model, entry.model_digest, entry.actor):
+    said = find_statement(entry, row)
+    if said is None:
         return None
     moved = {key: said[key] for key in ("from", "to", "alias", "dropped") if key in said}
     return said if moved == entry.detail else None
