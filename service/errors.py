@@ -275,6 +275,11 @@ class RegistryChanged(SystemFault):
     title = "The registry changed"
     retry_after = 1
 
+    def __init__(self, message: str, remedy: str = "", *, generation: int) -> None:
+        super().__init__(message, remedy)
+        self.generation = generation
+        """The registry generation that was found."""
+
 
 class Overloaded(SystemFault):
     """The queue in front of the database is full, or the request waited too long in it; nothing was stored."""

@@ -346,7 +346,7 @@ def test_a_full_queue_is_told_once_a_second(caplog: pytest.LogCaptureFixture) ->
             seconds[0] = now
             observer.failed(Overloaded("full", "later"))
         observer.failed(StorageUnavailable("gone", "later"))
-        observer.failed(RegistryChanged("moved", "look again"))
+        observer.failed(RegistryChanged("moved", "look again", generation=1))
     assert [record.__dict__["fields"]["error_type"] for record in caplog.records] == [
         *(3 * ["Overloaded"]),
         "StorageUnavailable",

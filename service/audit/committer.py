@@ -12,8 +12,10 @@ The rules:
    append the entries at `seq = size` on, extend and sign the tree (`audit.log`); link the rows to (log_id, seq);
    COMMIT.
    The rows come before the lock, so that replicas wait for one another as briefly as possible.
-5. A submission may say under which registry generation its key and model were looked up. If the head has a newer one,
-   the transaction is rolled back, the submission is given `RegistryChanged`, and the rest is written without it.
+5. A submission may say under which registry generation its key and model were looked up, and what it takes from there
+   as its premise. If the head has a newer generation, the premise is looked at again under the lock; where it does not
+   hold any more, or none was given, the transaction is rolled back, the submission is given `RegistryChanged`, and the
+   rest is written without it.
 6. A row that is refused, or an entry that cannot be written, fails its own submission alone: the batch is halved until
    the one is found. An error of the storage itself fails the whole batch, because halving would not help.
 7. If the outcome of a COMMIT is unknown, the head is locked and read again: behind its lock nothing can still be on
@@ -33,7 +35,7 @@ COMMIT failed, the head would still say 17, no row would exist, and both futures
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import Thread
 from typing import Any, Generic
@@ -51,7 +53,7 @@ from service.errors import (
 from .entry import Entry
 from .log import Extension, Head, LogStorage, LogWriter, encoded
 from .outcome import Batch, Inbox, Observer, Outcome, Receipt, ThreadInbox
-from .submissions import CAPACITY, GATHER, R, Submission, SubmissionQueue, T, Writer
+from .submissions import CAPACITY, GATHER, Premise, R, Submission, SubmissionQueue, T, Writer
 
 PATIENCE = 3.0
 """Seconds a submission may wait for its turn; shorter than a write waits for its lock, so that one stuck write does not
@@ -73,10 +75,11 @@ _Answers = list[tuple[list[Submission[T]], Iterable[Exception | None]]]
 
 
 class _StaleError(Exception):
-    """Some of a batch were looked up under an older registry generation than the head's."""
+    """Some of a batch rest on what the registry says no more; `generation` is the head's."""
 
-    def __init__(self, generation: int) -> None:
+    def __init__(self, stale: Sequence[Submission[Any]], generation: int) -> None:
         super().__init__("some submissions are older than the registry")
+        self.stale = stale
         self.generation = generation
 
 
@@ -128,16 +131,20 @@ class Committer(Generic[T]):
         *,
         weight: int = 0,
         generation: int | None = None,
+        premise: Premise[T] | None = None,
         inbox: Inbox | None = None,
     ) -> Any:
         """Queue rows, of `weight` bytes, and entry; a future of `inbox`, by default one that a thread waits for.
+        `generation` and `premise` are those of rule 5.
 
         Raises `Overloaded` where the queue is full and `ShuttingDown` where nothing is taken in any more. The future
         gives a Receipt, or raises what the writer refused the rows with, `RegistryChanged`, or another `SystemFault`.
         """
         chosen = self._threads if inbox is None else inbox
         try:
-            return self._queue.put(writer, rows, entry, weight=weight, generation=generation, inbox=chosen)
+            return self._queue.put(
+                writer, rows, entry, weight=weight, generation=generation, premise=premise, inbox=chosen
+            )
         except Overloaded as refusal:
             self._observe(self._observer.failed, refusal)
             raise
@@ -165,7 +172,7 @@ class Committer(Generic[T]):
         try:
             self._commit(batch)
         except _StaleError as stale:
-            self._write_current(batch, stale.generation)
+            self._write_current(batch, stale)
         except BaseException as error:  # noqa: BLE001 - it belongs to those who wait; this thread serves all others
             one_is_to_blame = isinstance(error, RowRefused) or not isinstance(error, SystemFault)
             if len(batch) == 1 or not one_is_to_blame:
@@ -175,10 +182,12 @@ class Committer(Generic[T]):
             self._write(batch[:middle])
             self._write(batch[middle:])
 
-    def _write_current(self, batch: list[Submission[T]], generation: int) -> None:
-        change = RegistryChanged("A key or a model changed while the request was under way.", "Send it again.")
-        self._settled += [(one, change) for one in batch if one.is_older(generation)]
-        self._write([one for one in batch if not one.is_older(generation)])
+    def _write_current(self, batch: list[Submission[T]], error: _StaleError) -> None:
+        message = "A key or a model changed while the request was under way."
+        change = RegistryChanged(message, "Send it again.", generation=error.generation)
+        self._settled += [(one, change) for one in error.stale]
+        stale = set(map(id, error.stale))
+        self._write([one for one in batch if id(one) not in stale])
 
     def _patient(self, batch: list[Submission[T]]) -> list[Submission[T]]:
         limit = self._clock() - self._patience
@@ -198,8 +207,9 @@ class Committer(Generic[T]):
             with self._storage.transaction() as transaction:
                 answers = self._insert(transaction, batch)
                 head = transaction.lock_head()
-                if any(one.is_older(head.generation) for one in batch):
-                    raise _StaleError(head.generation)
+                stale = _stale(transaction, batch, head.generation)
+                if stale:
+                    raise _StaleError(stale, head.generation)
                 live, refused = _sorted_out(batch, answers)
                 if live:
                     extension = self._extend(transaction, head, live)
@@ -273,6 +283,13 @@ class Committer(Generic[T]):
         # An observer that fails must not end the one thread that everybody waits for.
         with suppress(Exception):
             call(what)
+
+
+def _stale(transaction: T, batch: list[Submission[T]], generation: int) -> list[Submission[T]]:
+    """The submissions of rule 5 that rest on what the registry says no more."""
+    older = [one for one in batch if one.is_older(generation)]
+    held = {premise for premise in {one.premise for one in older} if premise is not None and premise.holds(transaction)}
+    return [one for one in older if one.premise not in held]
 
 
 def _sorted_out(

@@ -72,6 +72,15 @@ class Writer(Protocol[T_contra, R_contra]):
         ...
 
 
+class Premise(Protocol[T_contra]):
+    """What was looked up before a submission was made, and has to be so still when it is recorded. Hashable: of equal
+    ones only one is asked."""
+
+    def holds(self, transaction: T_contra) -> bool:
+        """Whether it is so; the head is locked here, so what is read here stays so until COMMIT."""
+        ...
+
+
 class NoRows:
     """The writer of entries that stand alone."""
 
@@ -95,6 +104,7 @@ class Submission(Generic[T]):
     entry: Entry
     weight: int
     generation: int | None
+    premise: Premise[T] | None
     inbox: Inbox
     future: Any
     submitted: float
@@ -127,7 +137,15 @@ class SubmissionQueue(Generic[T]):
         self.accepting = True
 
     def put(
-        self, writer: Writer[T, R], rows: R, entry: Entry, *, weight: int, generation: int | None, inbox: Inbox
+        self,
+        writer: Writer[T, R],
+        rows: R,
+        entry: Entry,
+        *,
+        weight: int,
+        generation: int | None,
+        premise: Premise[T] | None,
+        inbox: Inbox,
     ) -> Any:
         """Queue a submission; its future. Raises `Overloaded` or `ShuttingDown`."""
         with self._gate:
@@ -140,7 +158,8 @@ class SubmissionQueue(Generic[T]):
         if full:
             raise Overloaded("Too many requests are waiting to be stored.", "Send the request again soon.")
         future = inbox.future()
-        inbox.hand_over(Submission(writer, rows, entry, weight, generation, inbox, future, self._clock()), self._take)
+        submission = Submission(writer, rows, entry, weight, generation, premise, inbox, future, self._clock())
+        inbox.hand_over(submission, self._take)
         return future
 
     def _take(self, submissions: list[Submission[T]]) -> None:

@@ -111,6 +111,11 @@ class ActiveModels:
             raise _not_loaded(version)
         return version
 
+    def alias_in(self, reference: str) -> str | None:
+        """The alias by which a reference that `resolve` takes names a version; None for an exact version."""
+        name, _, target = reference.partition("@")
+        return (target or PRODUCTION) if self.find(name, target) is None else None
+
     def _references(self) -> Iterator[str]:
         """Every reference that may be answered for: requests name the same few again and again."""
         yield from self.names()

@@ -47,7 +47,7 @@ def authenticate(services: Services, presented: str | None) -> Caller:
     """The caller behind a presented key; raises Unauthenticated. Reads the database, so a revocation holds at once."""
     match = _KEY.fullmatch(presented or "")
     if match is None:
-        raise _unauthenticated()
+        raise unauthenticated()
     with services.database.read() as connection:
         # The generation first: a key that is revoked after this was read is in force under an older generation only.
         generation = find_generation(connection)
@@ -70,7 +70,7 @@ def require_in_force(connection: ReadConnection, caller: Caller) -> None:
 
 def _caller(row: KeyRow | None, generation: int) -> Caller:
     if row is None or row.revoked_at is not None:
-        raise _unauthenticated()
+        raise unauthenticated()
     return Caller(row.key_id, row.scopes, generation, row.person_id)
 
 
@@ -229,5 +229,6 @@ def key_commitment(row: KeyRow) -> str:
     return commitment(row.secret_hmac, canonical_json(said))
 
 
-def _unauthenticated() -> Unauthenticated:
+def unauthenticated() -> Unauthenticated:
+    """What is raised for an absent, unknown, malformed and revoked key."""
     return Unauthenticated("No valid API key was presented.", "Send `Authorization: Bearer KEY` with a key in force.")

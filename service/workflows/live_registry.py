@@ -95,6 +95,11 @@ class LiveRegistry:
             await self.catch_up()
         return self._models
 
+    async def reach(self, generation: int) -> None:
+        """Look again, unless what is known here is of that generation at least."""
+        if self._models.generation < generation:
+            await self.catch_up()
+
     async def catch_up(self) -> None:
         """Look again; returns when a look that began after this call is done, whoever made it."""
         needed = self._begun + 1

@@ -10,8 +10,8 @@ from service.audit.submissions import NoRows, Writer
 from service.errors import RegistryChanged
 from service.store.audit_log import SqlTransaction
 from service.workflows.key_cache import Caller
-from service.workflows.keys import renew
-from service.workflows.patience import in_thread
+from service.workflows.keys import unauthenticated
+from service.workflows.premises import KeyInForce
 from service.workflows.services import Services
 
 R = TypeVar("R")
@@ -26,8 +26,8 @@ async def record_as(
     """Store rows and their entry; returns after COMMIT. Raises as `Services.record` does, and Unauthenticated where the
     caller's key has been revoked since it was looked up."""
     try:
-        return await services.record(writer, rows, entry, generation=caller.generation)
-    except RegistryChanged:
-        # Something changed, not necessarily this key: it is looked up afresh, once.
-        renewed = await in_thread(renew, services, caller)
-        return await services.record(writer, rows, entry, generation=renewed.generation)
+        return await services.record(
+            writer, rows, entry, generation=caller.generation, premise=KeyInForce(caller.key_id)
+        )
+    except RegistryChanged as change:
+        raise unauthenticated() from change

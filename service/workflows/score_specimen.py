@@ -38,6 +38,7 @@ from service.workflows.idempotency import IdempotencyLost, Running, Ticket, stor
 from service.workflows.key_cache import Caller
 from service.workflows.keys import renew_together
 from service.workflows.patience import in_thread
+from service.workflows.premises import VersionAnswers
 from service.workflows.services import Services, new_uuid7
 
 LOST = "The idempotency key was taken by another request."
@@ -194,12 +195,12 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
     for _ in range(ATTEMPTS - 1):
         try:
             return await _store_once(services, caller, body, ticket)
-        except RegistryChanged:
+        except RegistryChanged as change:
             # The key or the model moved between looking it up and recording the score: both are looked up afresh.
-            await services.registry.catch_up()
-            generation = services.registry.current.generation
-            services.keys.saw(generation)
-            caller = await renew_together(services, caller, generation)
+            services.keys.saw(change.generation)
+            _, caller = await asyncio.gather(
+                services.registry.reach(change.generation), renew_together(services, caller, change.generation)
+            )
         except VersionLoading:
             if not await services.registry.settled():
                 raise
@@ -238,7 +239,9 @@ async def _store_once(services: Services, caller: Caller, body: bytes, ticket: T
     rows = _Rows(row, None if ticket is None else ticket.claim(score_id, now, services.idempotency_ttl), now)
     weight = len(body) + len(answer)
     generation = min(caller.generation, models.generation)
-    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=generation)
+    alias = models.alias_in(submission.model)
+    premise = VersionAnswers(caller.key_id, row.model_name, row.model_version, row.model_digest, alias)
+    receipt = await services.record(STORE_SCORES, rows, entry, weight=weight, generation=generation, premise=premise)
     services.shadows.offer(scored.version, score_id, body, now)
     return Outcome(score_id, answer, receipt.index, receipt.note, created=True)
 

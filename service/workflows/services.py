@@ -15,7 +15,7 @@ from typing import TypeVar
 from service.audit.committer import Committer
 from service.audit.entry import Entry
 from service.audit.outcome import Receipt
-from service.audit.submissions import Writer
+from service.audit.submissions import Premise, Writer
 from service.store.audit_log import SqlTransaction
 from service.store.engine import Database
 from service.workflows.attempts import Attempts
@@ -72,8 +72,11 @@ class Services:
         *,
         weight: int = 0,
         generation: int | None = None,
+        premise: Premise[SqlTransaction] | None = None,
     ) -> Receipt:
         """Store rows and their entry; returns after COMMIT. Raises as `Committer.submit` and its future do."""
-        future = self.committer.submit(writer, rows, entry, weight=weight, generation=generation, inbox=self.inbox)
+        future = self.committer.submit(
+            writer, rows, entry, weight=weight, generation=generation, premise=premise, inbox=self.inbox
+        )
         receipt: Receipt = await future
         return receipt

@@ -270,6 +270,49 @@ def test_what_was_looked_up_before_a_change_is_given_back(log: Any, committer: C
     assert futures[1].result().generation == 1
 
 
+class Counted:
+    """A premise that holds or not, and counts how often it was asked, each time with the head locked."""
+
+    def __init__(self, *, holds: bool) -> None:
+        self.asked = 0
+        self._holds = holds
+
+    def holds(self, transaction: Any) -> bool:
+        transaction.step("asked")
+        self.asked += 1
+        return self._holds
+
+
+def test_what_still_holds_after_a_change_is_recorded(log: Any, committer: Committer[Any]) -> None:
+    log.move_generation()
+    holds = Counted(holds=True)
+    futures = held(committer, lambda: [committer.submit(STEPS, n, ENTRY, generation=0, premise=holds) for n in "ab"])
+    assert [future.result().index for future in futures] == [2, 3]
+    assert holds.asked == 1
+    assert log.steps.index("lock") < log.steps.index("asked") < log.steps.index("append")
+    assert log.transactions == 2
+
+
+def test_what_does_not_hold_any_more_is_given_back_alone(log: Any, committer: Committer[Any]) -> None:
+    log.move_generation()
+    holds, gone = Counted(holds=True), Counted(holds=False)
+    premises = [holds, gone, None]
+    futures = held(committer, lambda: [committer.submit(STEPS, n, ENTRY, generation=0, premise=p)
+                                       for n, p in enumerate(premises)])  # fmt: skip
+    assert futures[0].result().index == 2
+    for future in futures[1:]:
+        error = future.exception()
+        assert isinstance(error, RegistryChanged)
+        assert error.generation == 1
+    assert log.state.rows == [0, 0]
+
+
+def test_a_premise_is_not_asked_where_nothing_changed(committer: Committer[Any]) -> None:
+    gone = Counted(holds=False)
+    assert committer.submit(STEPS, 0, ENTRY, generation=0, premise=gone).result().index == 1
+    assert gone.asked == 0
+
+
 def test_nothing_follows_a_change_in_its_transaction(log: Any, committer: Committer[Any]) -> None:
     held(
         committer,
