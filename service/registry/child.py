@@ -1,8 +1,9 @@
 """A child process of our own that answers calls: for what must not run inside the server.
 
 Rules:
-1. The child is this interpreter running a module that calls `child_loop.answer_calls`. It is spoken to over one socket
-   pair; it has no other input, and what it prints is thrown away, because it could quote a value.
+1. The child is this interpreter running a module that calls `child_loop.answer_calls`; how it begins stands in
+   `child_start`. It is spoken to over one socket pair; it has no other input, and what it prints is thrown away,
+   because it could quote a value.
 2. It is handed bytes, never a path, and of the environment only what an interpreter needs: no setting, no secret.
 3. Numerical libraries run in one thread there, so that a number does not depend on how many cores a machine has.
 4. It answers within the time of the call or is killed: after that nobody knows what it is doing.
@@ -30,6 +31,7 @@ START_SECONDS = 60.0
 """How long a child may take to import what it needs; a cold disk takes seconds."""
 
 CALL_SECONDS = 30.0
+START = "service.registry.child_start"
 CLOSE_SECONDS = 5.0
 """How long a child that is asked to end may take before it is killed."""
 
@@ -75,13 +77,13 @@ class Child:
         self._on_end = on_end
         with theirs:
             try:
-                self._process = _spawn(module, theirs)
+                self._process = _spawn(module, niceness, theirs)
             except OSError as error:
                 self._connection.close()
                 raise ChildEnded(f"A child process could not be started ({type(error).__name__}).") from None
         threading.Thread(target=self._reap, name=f"reap {self._process.pid}", daemon=True).start()
         try:
-            self.call({"memory_bytes": memory_bytes, "niceness": niceness}, timeout=start_seconds)
+            self.call({"memory_bytes": memory_bytes}, timeout=start_seconds)
         except (ChildEnded, ChildFailed):
             self.close()
             raise
@@ -160,14 +162,14 @@ class Child:
             self._on_end()
 
 
-def _spawn(module: str, connection: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(module: str, niceness: int, connection: socket.socket) -> subprocess.Popen[bytes]:
     environment = {
         name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_FAMILIES)
     }
     # The package is found where this process found it, and nothing in the working directory stands before it.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-B", "-m", module],
+        [sys.executable, "-P", "-B", "-m", START, module, str(niceness)],
         env=environment | _ONE_THREAD,
         stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,

@@ -14,16 +14,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 
 from service.errors import ArtifactRejected
 from service.registry.frames import Header, Payload, receive_frame, send_frame
 
 Handler = Callable[[Header, bytearray], tuple[Header, Payload]]
 
-AUTOGROUP = Path("/proc/self/autogroup")
 GRACE_SECONDS = 1.0
 """How long a call may go on when the parent has gone."""
 
@@ -36,7 +33,6 @@ def answer_calls(handle: Handler) -> None:
     first = receive_frame(connection)
     if first is None:
         return
-    _let_others_go_first(first[0]["niceness"])
     files = _limit(first[0]["memory_bytes"])
     threading.Thread(target=_end_with_parent, args=(connection.fileno(),), daemon=True).start()
     send_frame(connection, {"ready": True})
@@ -66,15 +62,6 @@ def _connection() -> socket.socket:
     os.dup2(nothing, 0)
     os.close(nothing)
     return connection
-
-
-def _let_others_go_first(niceness: int) -> None:
-    os.nice(niceness)
-    if niceness:
-        # To Linux a session of its own may be a group of its own, and niceness counts within a group only. Where the
-        # system has no such groups, or lets nobody say so, what was done above has to do.
-        with suppress(OSError):
-            AUTOGROUP.write_text(str(niceness))
 
 
 def _limit(memory_bytes: int | None) -> tuple[int, int]:

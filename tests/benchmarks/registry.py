@@ -4,10 +4,11 @@ following  Two replicas on one PostgreSQL. From the answer to a promotion throug
            a score in the name of the promoted version: one that both have loaded, one that only the first has, and one
            whose estimator gets a process of its own. The longest of all counts.
 loading    The slowest of the requests of sixteen connections while a version is registered, approved and promoted, in
-           p99 without that; and, to compare, the slowest without that.
+           p99 without that; and, to compare, the slowest without that. The server has a core of its own, with what it
+           starts; load and PostgreSQL have the other one, as in the benchmark `load`.
 holding    Start-up and memory with a hundred registered versions of which twenty are in force and lowered.
 
-What a forest costs is the benchmark `forest`. No process is pinned, and the figures are those of a quiet machine only.
+What a forest costs is the benchmark `forest`. Elsewhere no process is pinned. The figures are those of a quiet machine.
 
     python -m tests.benchmarks registry [--only following loading holding] [--rounds N] [--seconds S] [--kind pg sqlite]
 """
@@ -31,7 +32,7 @@ from typing import Any
 from sklearn.ensemble import RandomForestClassifier
 
 from tests.benchmarks import holding, machine, wrk
-from tests.benchmarks.servers import Databases
+from tests.benchmarks.servers import Databases, settle
 from tests.benchmarks.wrk import Load, Target
 from tests.conftest import ROOT, RunningServer, clean_environment, end, launch
 from tests.laboratory import TRUSTING, Laboratory
@@ -54,17 +55,22 @@ Make = Callable[[str], Mapping[str, bytes]]
 def main(arguments: Sequence[str] = ()) -> None:
     """Measure and print."""
     given = _parse(arguments)
-    machine.require("wrk")
+    machine.require("wrk", "taskset")
     with tempfile.TemporaryDirectory(prefix="exoscore-registry-") as name, ExitStack() as stack:
         folder = Path(name)
         print(machine.describe(folder, pinned=False), flush=True)
         databases = Databases(folder, stack)
         if "following" in given.only:
             follow(folder, databases.make("pg", "following", migrated=True), given.rounds)
-        for kind in given.kind if "loading" in given.only else ():
-            load(kind, folder, databases.make(kind, f"loading-{kind}", migrated=True), given)
         for kind in given.kind if "holding" in given.only else ():
             holding.hold(kind, folder, databases.make(kind, f"holding-{kind}", migrated=True), given.rounds)
+        if "loading" in given.only:
+            machine.stay_off_the_server_core()
+            aside = folder / "loading"
+            aside.mkdir()
+            beside = Databases(aside, stack)
+            for kind in given.kind:
+                load(kind, aside, beside.make(kind, f"loading-{kind}", migrated=True), given)
     print()
 
 
@@ -81,10 +87,19 @@ class Desk:
         """A new person at a server."""
         return cls(server, Laboratory.at(server), count(1))
 
+    def make(self, make: Make) -> tuple[str, Mapping[str, bytes]]:
+        """A version that nobody has seen yet: its number, and its artifact."""
+        version = f"2.{next(self.fresh)}.0"
+        return version, make(version)
+
+    def register(self, files: Mapping[str, bytes]) -> None:
+        """Register an artifact."""
+        self.laboratory.register(self.server, files)
+
     def bring(self, make: Make, *places: str) -> str:
         """Register a new version and bring it to states and aliases; its number."""
-        version = f"2.{next(self.fresh)}.0"
-        self.laboratory.register(self.server, make(version))
+        version, files = self.make(make)
+        self.register(files)
         self.sign(version, *places)
         return version
 
@@ -105,10 +120,12 @@ def forest(version: str) -> Mapping[str, bytes]:
 
 
 @contextmanager
-def served(folder: Path, name: str, database_url: str, key: str | None = None) -> Iterator[RunningServer]:
+def served(
+    folder: Path, name: str, database_url: str, key: str | None = None, core: Sequence[str] = ()
+) -> Iterator[RunningServer]:
     """The product; replicas have one name, and so one home and one pepper."""
     environment = clean_environment(folder / name) | TRUSTING | {"EXOSCORE_DATABASE_URL": database_url}
-    server = launch([sys.executable, "-m", "service.cli"], environment, ROOT, key)
+    server = launch([*core, sys.executable, "-m", "service.cli"], environment, ROOT, key)
     try:
         yield server
     finally:
@@ -165,23 +182,27 @@ def _until(server: RunningServer, version: str) -> float:
 
 def load(kind: str, folder: Path, database_url: str, given: argparse.Namespace) -> None:
     """Print the slowest request while a version is loaded."""
-    with served(folder, f"loading-{kind}", database_url) as server:
+    with served(folder, f"loading-{kind}", database_url, core=machine.ON_SERVER_CORE) as server:
         desk, target = Desk.at(server), Target(server.origin, server.key, request_of(server))
         # The forest goes to an alias of its own: what is to be slow is the loading, not the model.
         for name, make, alias in (("lowered", lowered, "production"), ("in a process of its own", forest, "tried")):
             pairs = []
             for _ in range(given.rounds):
+                settle(database_url)
                 wrk.warm_up(target, folder, connections=CONNECTIONS)
                 quiet = wrk.run(target, folder, connections=CONNECTIONS, seconds=given.seconds)
+                settle(database_url)
                 pairs.append((quiet, _load_during(desk, target, folder, make, alias, given.seconds)))
             _show_loading(kind, name, pairs)
 
 
 def _load_during(desk: Desk, target: Target, folder: Path, make: Make, alias: str, seconds: float) -> Load:
+    version, files = desk.make(make)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(wrk.run, target, folder, connections=CONNECTIONS, seconds=seconds)
         time.sleep(COME_BEFORE)
-        version = desk.bring(make, "approved", alias)
+        desk.register(files)
+        desk.sign(version, "approved", alias)
         if running.done():
             raise machine.Unmeasurable("The version was not loaded before the load ended: give it more --seconds.")
         found = running.result()
@@ -211,6 +232,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--kind", nargs="+", choices=("pg", "sqlite"), default=("pg", "sqlite"))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=8, help="of one measurement of `loading`")
+    parser.add_argument("--seconds", type=int, default=12, help="of one measurement of `loading`")
     found: argparse.Namespace = parser.parse_args(arguments)
     return found

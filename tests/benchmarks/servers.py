@@ -82,6 +82,14 @@ class Databases:
         return url
 
 
+def settle(database_url: str) -> None:
+    """Let PostgreSQL write its pages and take back the segments of its log that it needs no more, which it would
+    otherwise do in the middle of a measurement."""
+    if not database_url.startswith("sqlite"):
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+
+
 def _season(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET min_wal_size = '1GB'")

@@ -10,6 +10,9 @@ from typing import Any
 from service.errors import ArtifactRejected, Problem
 from service.registry.child_loop import answer_calls
 
+NICENESS = os.nice(0)
+"""When this module is imported."""
+
 
 def echo(header: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any], bytearray]:
     return header, payload
@@ -20,7 +23,7 @@ def describe(header: dict[str, Any], payload: bytearray) -> tuple[dict[str, Any]
     return {
         "environment": dict(os.environ),
         "limits": limits,
-        "niceness": os.nice(0),
+        "niceness": NICENESS,
         "session": os.getsid(0) == os.getpid(),
         "path": sys.path[0],
         "input": sys.stdin.read(),
