@@ -34,6 +34,7 @@ from service.audit.committer import Committer
 from service.audit.log import CLOCK_TOLERANCE, LogWriter
 from service.audit.note import Signer
 from service.audit.outcome import Batch
+from service.audit.submissions import HALF, WHOLE
 from service.audit.witness import Witness
 from service.errors import (
     InputRejected,
@@ -121,7 +122,8 @@ def open_services(settings: Settings, *, serving: bool) -> Services:
             _warn_of_a_witness_beside(settings, database)
         storage = SqlLogStorage(database)
         storage.open(writer, site=settings.site, now=utc_now())
-        committer = Committer(storage, writer, LogObserver(), capacity=settings.queue_capacity)
+        share = WHOLE if database.embedded else HALF
+        committer = Committer(storage, writer, LogObserver(), capacity=settings.queue_capacity, share=share)
         committer.start()
         undo.callback(committer.close)
         publishers = trusted_publishers(settings.trusted_publishers)

@@ -53,7 +53,7 @@ from service.errors import (
 from .entry import Entry
 from .log import Extension, Head, LogStorage, LogWriter, encoded
 from .outcome import Batch, Inbox, Observer, Outcome, Receipt, ThreadInbox
-from .submissions import CAPACITY, GATHER, Premise, R, Submission, SubmissionQueue, T, Writer
+from .submissions import CAPACITY, GATHER, WHOLE, Premise, R, Submission, SubmissionQueue, T, Writer
 
 PATIENCE = 3.0
 """Seconds a submission may wait for its turn; shorter than a write waits for its lock, so that one stuck write does not
@@ -93,6 +93,7 @@ class Committer(Generic[T]):
         observer: Observer,
         capacity: int = CAPACITY,
         *,
+        share: float = WHOLE,
         patience: float = PATIENCE,
         gather: float = GATHER,
         clock: Callable[[], float] = time.monotonic,
@@ -104,7 +105,7 @@ class Committer(Generic[T]):
         self._clock = clock
         self._failed_at: float | None = None
         self._turn_began: float | None = None
-        self._queue = SubmissionQueue[T](capacity, gather=gather, clock=clock)
+        self._queue = SubmissionQueue[T](capacity, share=share, gather=gather, clock=clock)
         self._settled: list[tuple[Submission[T], Outcome]] = []
         self._thread = Thread(target=self._run, name="committer", daemon=True)
         self._threads = ThreadInbox()

@@ -3,7 +3,9 @@
 The rules:
 
 1. A transaction carries what is waiting, at most `BATCH` submissions, and takes no further one from `BATCH_BYTES` on;
-   the next ones gather while it commits, so sixty-four callers share one COMMIT.
+   the next ones gather while it commits, so sixty-four callers share one COMMIT. Where the database is a process of its
+   own, a transaction takes `HALF` of those who are about (who wait, and whom the one before carried): while the
+   database commits one half the other is scored, and neither waits for the other.
 2. Who comes alone is not kept waiting. But callers who were answered together come back together, and the first of
    them does not go alone: where fewer than half as many wait as the transaction before carried, it waits `GATHER`
    seconds at most.
@@ -19,6 +21,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
@@ -40,6 +43,12 @@ BATCH = 512
 
 BATCH_BYTES = 16 * 1024**2
 """Bytes of rows after which a transaction takes no further submission."""
+
+WHOLE, HALF = 1.0, 0.5
+"""Shares of those who are about that one transaction carries; see rule 1."""
+
+FEW = 4
+"""So many a transaction carries in any case, if they are there."""
 
 GATHER = 0.0005
 """Seconds that a transaction waits for company, where fewer than half as many wait as the one before carried."""
@@ -119,8 +128,9 @@ class Submission(Generic[T]):
 class SubmissionQueue(Generic[T]):
     """The queue in front of one committer: filled by any thread, emptied by one; see the rules of this module."""
 
-    def __init__(self, capacity: int, *, gather: float, clock: Callable[[], float]) -> None:
+    def __init__(self, capacity: int, *, share: float, gather: float, clock: Callable[[], float]) -> None:
         self._capacity = capacity
+        self._share = share
         self._gather_seconds = gather
         self._clock = clock
         self._queue: SimpleQueue[list[Submission[T]] | None] = SimpleQueue()
@@ -187,7 +197,8 @@ class SubmissionQueue(Generic[T]):
             self._fetch()
         batch: list[Submission[T]] = []
         before, weight = len(self._backlog), 0
-        while self._backlog and len(batch) < BATCH and weight < BATCH_BYTES:
+        most = min(BATCH, max(FEW, ceil(self._share * (before + self._carried))))
+        while self._backlog and len(batch) < most and weight < BATCH_BYTES:
             if batch and self._backlog[0].writer.alone:
                 break
             submission = self._backlog.popleft()

@@ -16,7 +16,7 @@ from service.audit.entry import Entry
 from service.audit.log import LogWriter, Place
 from service.audit.note import open_checkpoint
 from service.audit.outcome import Batch, Receipt, SilentObserver, Take, ThreadInbox
-from service.audit.submissions import BATCH, BATCH_BYTES, CAPACITY_BYTES, NoRows
+from service.audit.submissions import BATCH, BATCH_BYTES, CAPACITY_BYTES, HALF, NoRows
 from service.errors import (
     CommitUnconfirmed,
     Conflict,
@@ -163,6 +163,19 @@ def test_a_transaction_carries_no_more_than_a_batch(log: Any, committer: Committ
     held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(BATCH + 1)])
     assert log.transactions == 3
     assert log.state.head.size == BATCH + 3
+
+
+@pytest.mark.parametrize(("waiting", "carried"), [(1, [1]), (4, [4]), (7, [4, 3]), (31, [16, 15]), (96, [49, 47])])
+def test_one_half_is_committed_while_the_other_is_scored(
+    log: Any, writer: LogWriter, waiting: int, carried: list[int]
+) -> None:
+    observer = ListObserver()
+    committer = Committer(log, writer, observer, share=HALF)
+    committer.start()
+    futures = held(committer, lambda: [committer.submit(STEPS, n, ENTRY) for n in range(waiting)])
+    assert [future.result().index for future in futures] == list(range(2, waiting + 2))
+    committer.close()
+    assert [entries for _, entries, _ in observer.seen] == [1, *carried]
 
 
 def test_who_comes_back_first_waits_for_company_and_who_comes_alone_does_not(log: Any, writer: LogWriter) -> None:
