@@ -29,6 +29,9 @@ from service.registry.manifest_terms import check_category, check_terms
 from service.registry.semver import find_version, is_name
 
 _RESERVED_FILES = frozenset({"manifest.json", "signature"})
+_SHARE = re.compile(r"(?:AUC|sensitivity|specificity|PPV|NPV|Brier score|indeterminate share)(?: at | of | \(|$)")
+"""Metrics that lie between 0 and 1 whatever they were measured on."""
+
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
@@ -44,6 +47,7 @@ def check(manifest: Manifest) -> tuple[Problem, ...]:
         _codes_unique(manifest),
         _dates(manifest),
         _intervals(manifest),
+        _shares(manifest),
         check_normalisation(manifest),
         check_terms(manifest),
         check_spread(manifest),
@@ -198,6 +202,18 @@ def _intervals(manifest: Manifest) -> Iterator[Problem]:
     for pointer, interval in given:
         if isinstance(interval, Interval) and interval.low > interval.high:
             yield Problem(pointer, "range", "The interval is reversed.", "Swap its ends.")
+
+
+def _shares(manifest: Manifest) -> Iterator[Problem]:
+    given = [(f"/performance/{i}", p.metric, p.value, p.interval) for i, p in enumerate(manifest.performance)]
+    given += [
+        (f"/negative_controls/{i}", c.metric, c.value, c.interval) for i, c in enumerate(manifest.negative_controls)
+    ]
+    for pointer, metric, value, interval in given:
+        ends = (interval.low, interval.high) if isinstance(interval, Interval) else ()
+        if _SHARE.match(metric) and not all(0 <= one <= 1 for one in (value, *ends)):
+            message = "The figure or an end of its interval is not between 0 and 1."
+            yield Problem(pointer, "share", message, "Correct it, or name the metric otherwise.")
 
 
 def _is_day(text: str) -> bool:

@@ -14,7 +14,7 @@ from service.registry.lower import LoweringProof
 from service.registry.manifest import parse_manifest
 from service.registry.manifest_estimator import Fitted
 
-NICENESS = 5
+NICENESS = 10
 """Where all cores are busy, those who are waiting for a score go before a proof."""
 
 

@@ -15,7 +15,7 @@ from service.errors import Problem
 from service.training.cohort import Flags, Floats
 from service.training.dataset import AnalyteColumn
 from service.training.folds import Indices
-from service.training.joined import SOURCE, Joined
+from service.training.joined import SOURCE, UNUSABLE, Joined
 from service.training.library_totals import LibraryTotals, free_columns, read_totals
 from service.training.spec import AnalyteGroup, Spec
 
@@ -161,11 +161,11 @@ def _verify_cells(group: AnalyteGroup, joined: Joined, chosen: Chosen, values: F
 
 
 def _tell(joined: Joined, table: str, chosen: Chosen, flags: Flags, what: str) -> None:
-    wrong = {(problem.pointer, problem.message) for problem in joined.problems}
+    told = {problem.message for problem in joined.problems}
     for line, place in np.argwhere(flags).tolist():
-        said = joined.problem(table, line, chosen[place][0], "is not a finite number")
-        if (said.pointer, said.message) not in wrong:
-            joined.problems.append(joined.problem(table, line, chosen[place][0], what))
+        column = chosen[place][0]
+        if not any(joined.problem(table, line, column, unusable).message in told for unusable in UNUSABLE):
+            joined.problems.append(joined.problem(table, line, column, what))
 
 
 def _verify_distinct(parts: Sequence[Measured], joined: Joined) -> None:

@@ -19,6 +19,13 @@ from service.training.tables import Table
 SOURCE = "Correct the file at its source."
 _SHOWN = 20
 
+LARGEST = 1e100
+"""Variances are sums of squares, and doubles end at 1.8e308 (IEEE 754); no analyte is measured on such a scale."""
+
+
+UNUSABLE = ("is not a finite number", "is too large or too near zero to be squared")
+"""What is said of a cell that is taken for missing."""
+
 
 def refuse(problems: Sequence[Problem]) -> None:
     """Raises CohortRejected where there are problems; the first twenty are listed."""
@@ -60,14 +67,21 @@ class Joined:
         return cells
 
     def numbers(self, column: str, table: str | None = None) -> Floats:
-        """The cells of a column as numbers, NaN where missing; a cell that is no number becomes a problem."""
+        """The cells of a column as numbers, NaN where missing; a cell that is no number, or one whose square is none,
+        becomes a problem."""
         name = table or next(name for name, held in self.tables.items() if column in held.columns)
         values, bad = self.tables[name].numbers(column)
         taken = {int(row): line for line, row in enumerate(self.rows[name])}
         for row in bad:
             if row in taken:
-                self.problems.append(self.problem(name, taken[row], column, "is not a finite number"))
-        return values[self.rows[name]]
+                self.problems.append(self.problem(name, taken[row], column, UNUSABLE[0]))
+        found = values[self.rows[name]]
+        size = np.abs(found)
+        extreme = (size > LARGEST) | ((size > 0) & (size < 1 / LARGEST))
+        found[extreme] = np.nan
+        for line in np.flatnonzero(extreme).tolist():
+            self.problems.append(self.problem(name, line, column, UNUSABLE[1]))
+        return found
 
     def matrix(self, columns: Sequence[str], table: str) -> Floats:
         """`numbers` of several columns of a table side by side (n, p)."""

@@ -155,6 +155,9 @@ CASES = [
         "range",
     ),
     ("/performance/0/interval", {"level": 0.95, "low": 0.9, "high": 0.8}, "/performance/0/interval", "range"),
+    ("/performance/0/value", 1e308, "/performance/0", "share"),
+    ("/performance/0/interval", {"level": 0.95, "low": -0.1, "high": 0.8}, "/performance/0", "share"),
+    ("/negative_controls/0/value", 1.01, "/negative_controls/0", "share"),
     (
         "/negative_controls/0/interval",
         {"level": 0.95, "low": 0.6, "high": 0.4},
