@@ -40,7 +40,7 @@ bench: $(VENV)/.dev ## measurements, never part of the suite; BENCH="load --quic
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 soak: $(VENV)/.dev ## what the suite does in small, for hours: killed servers, stopped databases, simulated cohorts, whole builds
-	SOAK=1 $(BIN)/python -m pytest tests/crash tests/properties/test_log_machine.py tests/training/test_truth.py tests/real_data/whole_builds.py \
+	SOAK=1 $(BIN)/python -m pytest tests/crash tests/properties/test_log_machine.py tests/properties/test_compare.py tests/training/test_truth.py tests/real_data/whole_builds.py \
 	  $(PYTEST_ARGS)
 
 lock: ## renew both locks (needs uv)

@@ -79,7 +79,7 @@ def _quality(manifest: Manifest) -> Iterator[str]:
 
 
 def _order(found: Sequence[Performance]) -> str:
-    auc = next((p.value for p in found if p.metric == "AUC" and 0.0 <= p.value <= 1.0), None)
+    auc = next((p.value for p in found if p.metric == "AUC"), None)
     if auc is None:
         return ""
     return (
@@ -128,7 +128,7 @@ def _shares(values: dict[str, float], side: str) -> tuple[float, float] | None:
     """Sensitivity and specificity at a cut-point, or at the only one."""
     for where in ("", f" at the {side} cut-point"):
         pair = (values.get(f"sensitivity{where}"), values.get(f"specificity{where}"))
-        if pair[0] is not None and pair[1] is not None and all(0.0 <= v <= 1.0 for v in pair if v is not None):
+        if pair[0] is not None and pair[1] is not None:
             return pair[0], pair[1]
     return None
 

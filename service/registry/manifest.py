@@ -6,6 +6,7 @@ ArtifactRejected with every problem found. No message holds a value of the manif
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,12 +20,17 @@ from service.registry.manifest_schema import Manifest
 __all__ = ["MANIFEST_MAX_BYTES", "Manifest", "parse_manifest"]
 
 MANIFEST_MAX_BYTES = 1 << 20
+_REMEMBERED = 8
+"""Manifests that were read last: who registers, promotes and loads a version reads the same one four times."""
+
 _MAX_OBJECTS = 10_000
 """Objects in one list: the widest panel has 4096, and the schema would note every fault of each."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse_manifest(raw: bytes) -> Manifest:
-    """The manifest in `raw`. Raises ArtifactRejected with every problem of the schema or, once it fits, of meaning."""
+    """The manifest in `raw`, which nobody can change: equal bytes may give the same object. Raises ArtifactRejected
+    with every problem of the schema or, once it fits, of meaning."""
     if len(raw) > MANIFEST_MAX_BYTES:
         raise ArtifactRejected.because("too_large", "manifest.json is larger than 1 MiB.", "Shorten its texts.")
     document = decode_object(raw, what="manifest.json")

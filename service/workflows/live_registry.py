@@ -95,6 +95,11 @@ class LiveRegistry:
             await self.catch_up()
         return self._models
 
+    async def moved_on(self) -> bool:
+        """Whether the registry had moved, so that what is known now is newer than before."""
+        before = self._models.generation
+        return (await self.now()).generation != before
+
     async def reach(self, generation: int) -> None:
         """Look again, unless what is known here is of that generation at least."""
         if self._models.generation < generation:

@@ -21,7 +21,14 @@ from service.domain.quality import Quality, Verdict, assess
 from service.domain.score import Interval, Score, find_category
 from service.domain.specimen import parse
 from service.domain.submission import Submission
-from service.errors import InputRejected, NoActiveModel, RegistryChanged, VersionLoading
+from service.errors import (
+    InputRejected,
+    ModelNotFound,
+    NoActiveModel,
+    RegistryChanged,
+    VersionLoading,
+    VersionNotInForce,
+)
 from service.registry.active import ActiveModels, ModelVersion
 from service.registry.estimator_scorer import EstimatorScorer
 from service.registry.interval import LEVEL
@@ -203,6 +210,10 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
             )
         except VersionLoading:
             if not await services.registry.settled():
+                raise
+        except (ModelNotFound, NoActiveModel, VersionNotInForce):
+            # What is not in force here may be so by now: another process may have moved it a moment ago.
+            if not await services.registry.moved_on():
                 raise
     return await _store_once(services, caller, body, ticket)
 

@@ -12,7 +12,7 @@ from service.workflows.verify_log import verify_all
 from tests.workflows.recorder import Recorder
 from tests.workflows.tampering import COLUMNS, administrator
 
-CHANGES = 10_000 if os.environ.get("SOAK") else 200
+CHANGES = 10_000 if os.environ.get("SOAK") else 120
 
 
 def test_every_changed_byte_is_found(backend: Any) -> None:

@@ -99,14 +99,6 @@ def test_a_prevalence_that_is_none_is_passed_by(parse: Parse, tb_document: Docum
     assert not any("people tested" in text for text in said(parse, tb_document, *figures))
 
 
-@pytest.mark.parametrize("value", [-1e308, -0.1, 1.1, 1e308])
-def test_a_share_that_is_none_is_shown_and_not_counted_with(parse: Parse, tb_document: Document, value: float) -> None:
-    figures = [figure(metric, 0.5) | {"value": value} for metric in ("AUC", "sensitivity", "specificity", "PPV at 0.1")]
-    found = said(parse, tb_document, *figures)
-    assert found[0].startswith("On clinic: AUC ")
-    assert not any("people tested" in text or "times in 100" in text for text in found)
-
-
 def test_groups_of_people_are_told_apart_and_never_pooled(parse: Parse, tb_document: Document) -> None:
     found = said(
         parse,

@@ -17,6 +17,7 @@ from sqlalchemy import text, update
 
 from service.errors import (
     ArtifactRejected,
+    ModelNotFound,
     NoActiveModel,
     StorageUnavailable,
     VersionLoading,
@@ -428,3 +429,25 @@ def test_the_generation_of_a_snapshot_is_that_of_its_rows(services: Services) ->
         assert connection.sqlalchemy.execute(text("SELECT count(*) FROM model_alias")).scalar_one() == 1
     assert digest(release(PGD, "1.1.0")["manifest.json"]) == current.resolve(PGD).digest
     let_go(current.resolve(PGD).scorer)
+
+
+def test_what_another_process_put_in_force_a_moment_ago_answers(
+    registry: LiveRegistry, watched: WatchedDatabase, services: Services, post: Any
+) -> None:
+    first = approved(services, "1.0.0")
+    registry.load_all()
+
+    async def main() -> None:
+        for refused in (PGD, f"{PGD}@1.1.0"):
+            with pytest.raises((NoActiveModel, ModelNotFound)):
+                await post(registry, refused)
+        bring(services, first, "production")
+        assert version_of(await post(registry)) == "1.0.0"
+        approved(services, "1.1.0")
+        assert version_of(await post(registry, f"{PGD}@1.1.0")) == "1.1.0"
+        before = watched.reads
+        with pytest.raises(ModelNotFound):
+            await post(registry, f"{PGD}@9.9.9")
+        assert watched.reads == before + 1  # whether it had moved, and no look, because it had not
+
+    asyncio.run(main())
