@@ -14,7 +14,7 @@ from service.registry.lower import LoweringProof
 from service.registry.manifest import parse_manifest
 from service.registry.manifest_estimator import Fitted
 
-NICENESS = 10
+NICENESS = 5
 """Where all cores are busy, those who are waiting for a score go before a proof."""
 
 

@@ -232,6 +232,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--kind", nargs="+", choices=("pg", "sqlite"), default=("pg", "sqlite"))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=12, help="of one measurement of `loading`")
+    parser.add_argument("--seconds", type=int, default=25, help="of one measurement of `loading`")
     found: argparse.Namespace = parser.parse_args(arguments)
     return found

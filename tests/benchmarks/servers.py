@@ -33,8 +33,8 @@ YARDSTICKS = {
 }
 
 
-SEGMENTS = 60
-"""Segments of write-ahead log that are there before anything is measured: nearly 1 GB, minutes of full load."""
+SEGMENTS = 120
+"""Segments of write-ahead log that are there before anything is measured: nearly 2 GB, minutes of full load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ def settle(database_url: str) -> None:
 
 def _season(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET min_wal_size = '1GB'")
+        connection.execute("ALTER SYSTEM SET min_wal_size = '2GB'")
+        connection.execute("ALTER SYSTEM SET max_wal_size = '8GB'")
         connection.execute("SELECT pg_reload_conf()")
         for _ in range(SEGMENTS):
             connection.execute("SELECT pg_logical_emit_message(true, 'benchmark', 'fill')")
