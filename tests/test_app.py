@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from service.app import LogObserver
+from service.app import LogObserver, close_services, open_services
 from service.audit.note import Signer
+from service.audit.submissions import HALF, WHOLE
 from service.errors import Overloaded, RegistryChanged, StorageUnavailable
+from service.settings import Settings
 from tests.conftest import command_here
 
 TYPED = "ein gutes Kennwort\n"
@@ -336,6 +339,14 @@ def test_the_viewer_is_for_development_only(
     with server.client() as client:
         assert client.get("/docs").status_code == 404
         assert client.get("/openapi.json").status_code == 200
+
+
+def test_half_is_committed_at_a_time_where_the_database_works_beside_the_service(
+    database_url: str, tmp_path: Path
+) -> None:
+    services = open_services(Settings(home=tmp_path / "home", database_url=SecretStr(database_url)), serving=False)
+    assert services.committer.share == (WHOLE if database_url.startswith("sqlite") else HALF)
+    close_services(services)
 
 
 def test_a_full_queue_is_told_once_a_second(caplog: pytest.LogCaptureFixture) -> None:

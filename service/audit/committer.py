@@ -4,8 +4,8 @@ The rules:
 
 1. One thread per process writes what is recorded. `submit` hands over business rows and an entry, and answers with a
    future; the future is set after COMMIT has returned, never before. Whoever waits for it can tell the world.
-2. One transaction carries all the submissions that are waiting; how they gather, and how many may wait, stands in
-   `submissions.py`.
+2. One transaction carries the submissions that are waiting, or half of them; how they gather, and how many may wait,
+   stands in `submissions.py`.
 3. When nothing more may wait, or the committer is not running, `submit` raises and nothing was taken in.
 4. Rows and entries are one transaction, in this order:
    insert the business rows; lock the head of the log; compare the registry generation; leave out what was refused;
@@ -98,6 +98,8 @@ class Committer(Generic[T]):
         gather: float = GATHER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.share = share
+        """Which share of those about a transaction carries; see `submissions`."""
         self._storage = storage
         self._log = log
         self._observer = observer

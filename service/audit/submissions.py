@@ -65,7 +65,8 @@ class Writer(Protocol[T_contra, R_contra]):
 
     changes_registry: bool
     """Whether these rows raise the registry generation; nothing follows such a submission in its transaction, so what
-    was looked up before the change is compared with the generation after it."""
+    was looked up before the change is compared with the generation after it. What they change they change in `link`:
+    between `insert` and `link` the premises of those before them are asked, which have to find what is still so."""
 
     alone: bool
     """Whether such a submission has a transaction of its own: its rows lock what others lock in another order, and two

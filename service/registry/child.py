@@ -31,7 +31,7 @@ START_SECONDS = 60.0
 """How long a child may take to import what it needs; a cold disk takes seconds."""
 
 CALL_SECONDS = 30.0
-START = "service.registry.child_start"
+STARTER = "service.registry.child_start"
 CLOSE_SECONDS = 5.0
 """How long a child that is asked to end may take before it is killed."""
 
@@ -169,7 +169,7 @@ def _spawn(module: str, niceness: int, connection: socket.socket) -> subprocess.
     # The package is found where this process found it, and nothing in the working directory stands before it.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-B", "-m", START, module, str(niceness)],
+        [sys.executable, "-P", "-B", "-m", STARTER, module, str(niceness)],
         env=environment | _ONE_THREAD,
         stdin=connection.fileno(),
         stdout=subprocess.DEVNULL,

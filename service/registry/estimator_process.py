@@ -27,9 +27,6 @@ from service.registry.transforms import Floats
 from service.telemetry import log_event
 
 WORKER = "service.registry.worker"
-NICENESS = 5
-"""Where all cores are busy, the server that answers everybody goes before the estimator of one version."""
-
 MEMORY_BYTES = 4 << 30
 """Address space that an estimator may take: an artifact of a few hundred bytes can ask for all memory there is."""
 

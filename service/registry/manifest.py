@@ -29,7 +29,7 @@ _MAX_OBJECTS = 10_000
 
 @lru_cache(maxsize=_REMEMBERED)
 def parse_manifest(raw: bytes) -> Manifest:
-    """The manifest in `raw`, which nobody can change: equal bytes may give the same object. Raises ArtifactRejected
+    """The manifest in `raw`, which nobody may change: equal bytes may give the same object. Raises ArtifactRejected
     with every problem of the schema or, once it fits, of meaning."""
     if len(raw) > MANIFEST_MAX_BYTES:
         raise ArtifactRejected.because("too_large", "manifest.json is larger than 1 MiB.", "Shorten its texts.")

@@ -17,9 +17,12 @@ def is_key_in_force(connection: WriteConnection, key_id: str) -> bool:
     return connection.run(_KEY, (key_id,)).fetchone() is not None
 
 
-def is_version_in_force(connection: WriteConnection, name: str, version: str, digest: str, alias: str | None) -> bool:
-    """Whether a version is approved and, where an `alias` is given, has it."""
-    answers = [connection.run(_APPROVED, (name, version, digest))]
+def is_version_in_force(
+    connection: WriteConnection, key_id: str, name: str, version: str, digest: str, alias: str | None
+) -> bool:
+    """As `is_key_in_force`, and whether the version is approved and, where an `alias` is given, has it."""
+    # All are sent before any is awaited.
+    answers = [connection.run(_KEY, (key_id,)), connection.run(_APPROVED, (name, version, digest))]
     if alias is not None:
         answers.append(connection.run(_ALIASED, (name, alias, version)))
     return all(answer.fetchone() is not None for answer in answers)

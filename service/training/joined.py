@@ -20,10 +20,11 @@ SOURCE = "Correct the file at its source."
 _SHOWN = 20
 
 LARGEST = 1e100
-"""Variances are sums of squares, and doubles end at 1.8e308 (IEEE 754); no analyte is measured on such a scale."""
+"""Sums of squares and products of them have to stay below 1.8e308, where doubles end (IEEE 754); no analyte is measured
+on such a scale."""
 
 
-UNUSABLE = ("is not a finite number", "is too large or too near zero to be squared")
+UNUSABLE = ("is not a finite number", "is too large or too near zero to reckon with")
 """What is said of a cell that is taken for missing."""
 
 
@@ -67,8 +68,8 @@ class Joined:
         return cells
 
     def numbers(self, column: str, table: str | None = None) -> Floats:
-        """The cells of a column as numbers, NaN where missing; a cell that is no number, or one whose square is none,
-        becomes a problem."""
+        """The cells of a column as numbers, NaN where missing; a cell that is no number, or one that is too large or
+        too near zero to reckon with, becomes a problem."""
         name = table or next(name for name, held in self.tables.items() if column in held.columns)
         values, bad = self.tables[name].numbers(column)
         taken = {int(row): line for line, row in enumerate(self.rows[name])}

@@ -1,9 +1,9 @@
 """The registry as this process sees it: read from the database, loaded aside, swapped whole.
 
 Rules:
-1. What is in force is what the database says; a process only keeps a copy, with the generation it is of. A score that
-   was made under an older generation than the head's is not stored (`audit.committer`): its process looks again, here,
-   and scores again.
+1. What is in force is what the database says; a process only keeps a copy, with the generation it is of. Where that is
+   older than the head's, what a score rests on is asked again under the lock (`premises`). A score that rests on what
+   has changed is not stored: its process looks again, here, and scores again.
 2. A look is quick: it reads states and aliases, and swaps the snapshot. What is newly approved is loaded afterwards, in
    a thread, while everything else goes on answering; who asks for the new version meanwhile waits for it.
 3. A version is loaded from the bytes in the database, and passes every check again. One that does not stays out of
@@ -30,6 +30,7 @@ from service.store.models import Registered, VersionRow, find_registered
 from service.telemetry import log_event
 from service.workflows.artifact_files import read_files
 from service.workflows.patience import PATIENCE_SECONDS, in_thread
+from service.workflows.shared_looks import SharedLooks
 
 FOLLOW_SECONDS = 0.5
 
@@ -60,6 +61,7 @@ class LiveRegistry:
         self._loaded: dict[str, ModelVersion] = {}
         self._models = ActiveModels((), {}, -1)
         self._turn = asyncio.Lock()
+        self._looks = SharedLooks[ActiveModels]()
         self._begun = self._done = 0
         self._loading: asyncio.Task[None] | None = None
 
@@ -95,10 +97,12 @@ class LiveRegistry:
             await self.catch_up()
         return self._models
 
-    async def moved_on(self) -> bool:
-        """Whether the registry had moved, so that what is known now is newer than before."""
-        before = self._models.generation
-        return (await self.now()).generation != before
+    async def is_newer_than(self, generation: int) -> bool:
+        """Whether what is in force now is newer than that; looks where the generation has moved. Those who ask at the
+        same time share one question."""
+        if self._models.generation == generation:
+            await self._looks.find("now", self.now)
+        return self._models.generation != generation
 
     async def reach(self, generation: int) -> None:
         """Look again, unless what is known here is of that generation at least."""
@@ -122,7 +126,7 @@ class LiveRegistry:
 
     async def moved(self) -> None:
         """Look again after a move that this process made. It is durable, so a look that fails is no fault of it:
-        `follow` looks again, and until then no score is stored under the state before it (rule 1)."""
+        `follow` looks again, and until then no score is stored that rests on what was moved (rule 1)."""
         try:
             await self.catch_up()
         except SystemFault as error:

@@ -13,7 +13,8 @@ Rules:
    found under the lock of the log's head.
 5. An entry holds no name and no hash in clear. `out` commits, salted with the salt of the passphrase, to a document of
    what the row says; the name stands in it as the hex digits of its UTF-8, because documents are ASCII.
-6. A revocation raises the registry generation, so nothing is recorded that was signed before and submitted after.
+6. A revocation raises the registry generation, so nothing is recorded that was signed before and submitted after: what
+   came with a key finds it revoked (rule 4), what came on the command line is looked up again (`signed`).
 
 A worked example, with a salt of 32 times 0x01 and a hash of 32 times 0x02 (the document is in one line):
 

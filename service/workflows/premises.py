@@ -6,13 +6,14 @@ is seen that nothing it rests on has changed; see `audit.submissions.Premise`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from service.store.audit_log import SqlTransaction
 from service.store.in_force import is_key_in_force, is_version_in_force
 
 
-class KeyInForce(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class KeyInForce:
     """The key of whoever asked has not been revoked."""
 
     key_id: str
@@ -22,7 +23,8 @@ class KeyInForce(NamedTuple):
         return is_key_in_force(transaction.connection, self.key_id)
 
 
-class VersionAnswers(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class VersionAnswers:
     """The key has not been revoked; the version is approved and, where the request named an alias or the model alone,
     it is the one that answers for it."""
 
@@ -34,7 +36,6 @@ class VersionAnswers(NamedTuple):
 
     def holds(self, transaction: SqlTransaction) -> bool:
         """Whether it is so."""
-        connection = transaction.connection
-        return is_key_in_force(connection, self.key_id) and is_version_in_force(
-            connection, self.name, self.version, self.digest, self.alias
+        return is_version_in_force(
+            transaction.connection, self.key_id, self.name, self.version, self.digest, self.alias
         )

@@ -200,6 +200,7 @@ def identify(version: ModelVersion) -> ModelIdentity:
 
 async def _score_and_store(services: Services, caller: Caller, body: bytes, ticket: Ticket | None) -> Outcome:
     for _ in range(ATTEMPTS - 1):
+        known = services.registry.current.generation
         try:
             return await _store_once(services, caller, body, ticket)
         except RegistryChanged as change:
@@ -213,7 +214,7 @@ async def _score_and_store(services: Services, caller: Caller, body: bytes, tick
                 raise
         except (ModelNotFound, NoActiveModel, VersionNotInForce):
             # What is not in force here may be so by now: another process may have moved it a moment ago.
-            if not await services.registry.moved_on():
+            if not await services.registry.is_newer_than(known):
                 raise
     return await _store_once(services, caller, body, ticket)
 

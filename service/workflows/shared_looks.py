@@ -1,7 +1,7 @@
 """Look-ups that many ask for at the same time, made once for all of them.
 
-When the registry changes, every request that is under way looks up its key again; sixteen of them at once would take
-each other's time. Touched only from the event loop.
+When something that many rest on changes, all of them look it up again; sixteen of them at once would take each other's
+time. Touched only from the event loop.
 """
 
 from __future__ import annotations

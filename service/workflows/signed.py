@@ -1,7 +1,8 @@
 """What a person signs for, from the passphrase to the record: the same for every use case of the registry.
 
-The registry generation is read before the passphrase is checked. A person who is revoked after having signed raises it,
-and what was signed is not recorded.
+Nothing is recorded for a person who was revoked after having signed. Who signs with a key has no key in force then
+(`persons`, rule 4), and the key is asked for under the lock on the head. Who signs on the command line is looked up
+again where the registry generation has moved since before the passphrase was checked.
 """
 
 from __future__ import annotations

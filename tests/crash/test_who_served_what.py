@@ -163,7 +163,7 @@ def test_the_version_that_answered_is_the_one_in_force_when_the_score_was_record
         laboratory.sign(second, TB, "2.2.0", "approved", "production")
         diary.wait_until_all_were_told("2.2.0", "a", "b")
         assert not diary.refusals, diary.refusals[0].text
-        for _ in range(20 if soak else 1):
+        for _ in range(20 if soak else 2):
             with paused(second):
                 time.sleep(PAUSE_SECONDS)
                 insist(laboratory, first, "2.1.0", "production")

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from service.audit.entry import Entry
+from service.audit.log import Transaction
+from service.audit.submissions import NoRows
 from service.errors import ModelNotFound, RegistryChanged, Unauthenticated, VersionNotInForce
+from service.registry.lifecycle import plan
 from service.store.models import VersionRow
 from service.store.tables import model_version
+from service.workflows.acknowledge_warnings import acknowledge_open
 from service.workflows.keys import authenticate, create_key, revoke_key
 from service.workflows.premises import VersionAnswers
 from service.workflows.recording import NO_ROWS
 from service.workflows.score_specimen import score_specimen
 from service.workflows.services import Services
+from service.workflows.transitions import MOVE_MODELS, drafted, find_standing, promoted_over
 from tests.registry.artifacts import PGD, release
-from tests.workflows.registering import admit, bring, put_in_force, register, stored
+from tests.workflows.registering import SIGNATORY, admit, bring, put_in_force, register, stored
 
 AT_FIRST, LATER = "1.0.0", "1.1.0"
 
@@ -143,7 +150,7 @@ def test_each_part_of_a_premise_is_asked_for(
     with services.committer._storage.transaction() as transaction:
         transaction.lock_head()
         assert premise.holds(transaction)
-        assert not premise._replace(**changed).holds(transaction)
+        assert not replace(premise, **changed).holds(transaction)
 
 
 @pytest.mark.parametrize("alias", [None, "production"])
@@ -165,3 +172,53 @@ def test_without_a_premise_every_move_counts(services: Services, later: VersionR
     with pytest.raises(RegistryChanged) as raised:
         future.result()
     assert raised.value.generation == generation + 1
+
+
+class Held(NoRows):
+    """Holds the committer up until it is let go, so that what comes meanwhile shares a transaction."""
+
+    def __init__(self) -> None:
+        self.reached, self.released = Event(), Event()
+
+    def insert(self, transaction: Transaction, rows: Sequence[None]) -> Sequence[Exception | None]:
+        self.reached.set()
+        assert self.released.wait(30)
+        return super().insert(transaction, rows)
+
+
+@pytest.mark.parametrize("move_first", [False, True])
+def test_a_move_in_the_same_batch_is_seen_by_those_behind_it_alone(
+    services: Services, row: VersionRow, later: VersionRow, keys: list[str], move_first: bool
+) -> None:
+    key_id = authenticate(services, keys[0]).key_id
+    generation = stored(services.database).generation
+    bring(services, row, "spare")
+    acknowledge_open(services, later, SIGNATORY)
+    entry = Entry("score.withheld", services.clock(), f"key:{key_id}", "test")
+    premise = VersionAnswers(key_id, row.name, row.version, row.digest, "production")
+    with services.database.read() as connection:
+        found = find_standing(connection, later.name, later.version)
+    assert found is not None
+    known, standing = found
+    move = plan(later.version, "production", standing)
+    over = promoted_over(services.database, known, move, standing)
+    draft = drafted(services, known, move, standing, SIGNATORY, over)
+
+    def score() -> Any:
+        return services.committer.submit(NO_ROWS, None, entry, generation=generation, premise=premise)
+
+    def moving() -> Any:
+        return services.committer.submit(MOVE_MODELS, *draft)
+
+    held = Held()
+    first = services.committer.submit(held, None, entry)
+    assert held.reached.wait(30)
+    futures = [call() for call in ((moving, score) if move_first else (score, moving))]
+    held.released.set()
+    index = first.result().index
+    moved, scored = futures if move_first else reversed(futures)
+    if move_first:
+        assert moved.result().index == index + 1
+        assert isinstance(scored.exception(), RegistryChanged)
+    else:
+        assert (scored.result().index, moved.result().index) == (index + 1, index + 2)
