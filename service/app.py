@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -31,17 +29,12 @@ from service.api.access_log import AccessLog
 from service.api.front import Front
 from service.api.problems import install_problem_handlers
 from service.audit.committer import Committer
-from service.audit.log import CLOCK_TOLERANCE, LogWriter
+from service.audit.log import LogWriter
 from service.audit.note import Signer
-from service.audit.outcome import Batch
 from service.audit.submissions import HALF, WHOLE
 from service.audit.witness import Witness
 from service.errors import (
-    InputRejected,
-    Overloaded,
     Problem,
-    RegistryChanged,
-    SystemFault,
     Unauthenticated,
     UnsafeConfiguration,
 )
@@ -62,6 +55,7 @@ from service.workflows.erase_subject import scrub_regularly
 from service.workflows.idempotency import forget_expired
 from service.workflows.keys import SCOPES, authenticate, create_key, list_keys, revoke_key
 from service.workflows.live_registry import LiveRegistry, loader
+from service.workflows.log_observer import LogObserver
 from service.workflows.reopen_log import Reopened, reopen
 from service.workflows.services import Services, utc_now
 from service.workflows.shadow_child import ShadowLimits
@@ -70,36 +64,6 @@ from service.workflows.witness import CommandWitness, FileWitness, WitnessKeeper
 
 PURGE_SECONDS = 3600.0
 """How often expired idempotency keys are deleted, and what an erasure could not reach is tried again."""
-
-
-class LogObserver:
-    """Tells the service's own log what the committer met. A full queue is told once a second, however many it turns
-    away: each of them has a line of its own in the log of requests."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._full_told_at = -math.inf
-
-    def committed(self, batch: Batch) -> None:
-        """A transaction is durable; a clock that had to be corrected is worth a line."""
-        if batch.behind > CLOCK_TOLERANCE:
-            behind = batch.behind.total_seconds() * 1000
-            log_event("clock_behind", origin=batch.origin, size=batch.size, duration_ms=behind)
-
-    def failed(self, error: BaseException) -> None:
-        """One item failed; its caller was told. A refusal is no failure of ours, and after a move of the registry the
-        caller looks again by itself.
-        """
-        if isinstance(error, InputRejected | RegistryChanged):
-            return
-        if isinstance(error, Overloaded):
-            now = self._clock()
-            if now - self._full_told_at < 1:
-                return
-            self._full_told_at = now
-        # Our own faults name a kind and quote nothing; what anything else says is kept out of the log.
-        reason = error.message if isinstance(error, SystemFault) else None
-        log_event("commit_failed", level=logging.ERROR, error_type=type(error).__name__, reason=reason)
 
 
 def open_services(settings: Settings, *, serving: bool) -> Services:

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from service.app import LogObserver, close_services, open_services
+from service.app import close_services, open_services
 from service.audit.note import Signer
 from service.audit.submissions import HALF, WHOLE
 from service.errors import Overloaded, RegistryChanged, StorageUnavailable
 from service.settings import Settings
+from service.workflows.log_observer import LogObserver
 from tests.conftest import command_here
 
 TYPED = "ein gutes Kennwort\n"
