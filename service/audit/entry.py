@@ -64,6 +64,9 @@ MODEL_KINDS: Final = frozenset({
 """What can happen to a version of a model. All but `model.acknowledged` move it: that is somebody's word on its
 warnings."""
 
+TURNING_KINDS: Final = MODEL_KINDS | {"key.revoked", "person.revoked"}
+"""After which something may be recorded no more, or only from which on."""
+
 KINDS: Final = MODEL_KINDS | frozenset({
     "log.opened",
     "score.reported", "score.withheld", "score.amended", "score.retracted", "score.read",

@@ -12,8 +12,8 @@ The rules:
    `SigningKeyMismatch`. A new key needs a new log.
 4. `at` never decreases: an entry whose clock stood behind the head gets the head's time. Where a clock stood behind by
    more than `CLOCK_TOLERANCE`, the log says so with one `clock.regressed` entry, once until the clock is right again.
-   A transition of a model is dated behind everything before it, by a microsecond at least: so the time of a score says
-   on which side of the transition it stands.
+   A transition of a model and a revocation are dated behind everything before them, by a microsecond at least: so the
+   time of a score says on which side of them it stands.
 5. An anchor is a checkpoint that is kept: with the first entry, then with the first transaction that comes
    `ANCHOR_ENTRIES` entries or `ANCHOR_INTERVAL` after the last one.
 6. What a transaction did becomes the writer's own view only when `keep` is called, after COMMIT.
@@ -40,7 +40,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from service.errors import LogDamaged, LogForked, SigningKeyMismatch
 
-from .entry import MODEL_KINDS, Entry, Prior, leaf_hash
+from .entry import TURNING_KINDS, Entry, Prior, leaf_hash
 from .note import Checkpoint, Signer, parse_vkey, sign_checkpoint
 from .tree import Frontier, HashReader, Tile, frontier_of
 
@@ -190,7 +190,7 @@ class LogWriter:
             leaves.append(encoded(self._clock_regressed(head.last_recorded_at, behind)))
         first, latest, places = head.size + len(leaves), head.last_recorded_at, []
         for seq, (entry, draft) in enumerate(zip(entries, drafts, strict=True), start=first):
-            earliest = latest + TICK if entry.kind in MODEL_KINDS else latest
+            earliest = latest + TICK if entry.kind in TURNING_KINDS else latest
             latest = max(entry.at, earliest)
             leaves.append(draft if latest == entry.at else encoded(replace(entry, at=latest)))
             places.append(Place(head.log_id, seq, latest))

@@ -29,7 +29,9 @@ from service.registry.manifest_terms import check_category, check_terms
 from service.registry.semver import find_version, is_name
 
 _RESERVED_FILES = frozenset({"manifest.json", "signature"})
-_SHARE = re.compile(r"(?:AUC|sensitivity|specificity|PPV|NPV|Brier score|indeterminate share)(?: at | of | \(|$)")
+_SHARE = re.compile(
+    r"(?:AUC|AUROC|sensitivity|specificity|accuracy|PPV|NPV|Brier score|indeterminate share)(?: at | of | \(|$)", re.I
+)
 """Metrics that lie between 0 and 1 whatever they were measured on."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)

@@ -10,6 +10,7 @@ import csv
 import gzip
 import hashlib
 import io
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ TABLE_MAX_BYTES = 2 << 30
 """Largest table, unpacked: what one machine of the size the product is made for can hold beside the fit."""
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_NOT_ZERO = re.compile(r"[-+.0]*[1-9]")
 _REMEDY = "Correct the file at its source."
 
 
@@ -96,11 +98,17 @@ class _CsvTable:
         bad = [row for row, cell in enumerate(cells) if cell and _NUMBER.fullmatch(cell) is None]
         spoilt = set(bad)
         values = np.array(
-            [float(cell) if cell and row not in spoilt else np.nan for row, cell in enumerate(cells)], dtype=np.float64
+            [_read(cell) if cell and row not in spoilt else np.nan for row, cell in enumerate(cells)], dtype=np.float64
         )
         infinite = np.flatnonzero(np.isinf(values)).tolist()
         values[infinite] = np.nan
         return values, sorted(bad + infinite)
+
+
+def _read(cell: str) -> float:
+    """The number in a cell; the least double where it is not zero, and too near zero for a double."""
+    value = float(cell)
+    return math.ulp(0.0) if value == 0 and _NOT_ZERO.match(cell) else value
 
 
 def _csv(data: bytes, digest: str) -> Table:

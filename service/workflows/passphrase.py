@@ -11,8 +11,8 @@ The rules:
 3. It is not the name of the person, however it is written.
 4. What is kept is scrypt (RFC 7914) over a salt of 32 random bytes, with one of the sets of parameters that OWASP's
    Password Storage Cheat Sheet calls equal: N = 2**15, r = 8, p = 3. One hash takes 32 MiB and about a quarter of a
-   second on a quiet machine, in a thread that lets others go first: who signs can wait, and who waits for a score
-   should not. Other parameters would need a column that says which a row has.
+   second on a quiet machine; Python's lock is released meanwhile. It runs with the priority of everything else: a bad
+   version has to be withdrawn under load too. Other parameters would need a column that says which a row has.
 5. Hashes are compared in constant time. What could never have been accepted is hashed and compared all the same.
 """
 
@@ -20,11 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import sys
 import unicodedata
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Final
 
 from service.errors import Problem
@@ -36,9 +32,6 @@ HASH_BYTES: Final = 32
 _N, _R, _P = 2**15, 8, 3
 _MAX_MEMORY: Final = 64 * 1024**2
 """OpenSSL wants a limit above 128 * r * (N + p + 2) bytes, which is a little more than 32 MiB."""
-
-NICENESS: Final = 5
-"""Where all cores are busy, scores go before signatures."""
 
 _UNSTABLE: Final = frozenset({"Cc", "Cn", "Cs"})
 """Unicode's categories of controls, unassigned characters and surrogates."""
@@ -76,11 +69,7 @@ def matches(presented: str, salt: bytes, stored_hash: bytes) -> bool:
 
 
 def _scrypt(normal: str, salt: bytes) -> bytes:
-    hash_it = partial(
-        hashlib.scrypt, normal.encode(), salt=salt, n=_N, r=_R, p=_P, maxmem=_MAX_MEMORY, dklen=HASH_BYTES
-    )
-    with ThreadPoolExecutor(1, thread_name_prefix="passphrase", initializer=_let_others_go_first) as aside:
-        return aside.submit(hash_it).result()
+    return hashlib.scrypt(normal.encode(), salt=salt, n=_N, r=_R, p=_P, maxmem=_MAX_MEMORY, dklen=HASH_BYTES)
 
 
 def _normal(passphrase: str) -> str | None:
@@ -90,11 +79,6 @@ def _normal(passphrase: str) -> str | None:
         return None
     normal = unicodedata.normalize("NFKC", passphrase)
     return normal if len(normal.encode()) <= MAX_BYTES else None
-
-
-def _let_others_go_first() -> None:
-    if sys.platform == "linux":  # where a thread has a niceness of its own; elsewhere it is the process's
-        os.nice(NICENESS)
 
 
 def _folded(text: str) -> str:

@@ -117,15 +117,23 @@ def test_times_never_decrease_and_a_clock_behind_is_told_once(log: Any, writer: 
     assert {entry["at"] for entry in recorded} == {recorded[0]["at"]}
 
 
-def test_a_transition_of_a_model_is_later_than_all_before_it_and_no_later_than_what_follows(
+def test_a_transition_and_a_revocation_are_later_than_all_before_and_no_later_than_what_follows(
     log: Any, writer: LogWriter
 ) -> None:
-    kinds = ("score.reported", "model.promoted", "score.reported", "model.retired", "key.revoked")
+    kinds = (
+        "score.reported",
+        "model.promoted",
+        "score.reported",
+        "model.retired",
+        "key.revoked",
+        "key.created",
+        "person.revoked",
+    )
     entries = [replace(ENTRY, kind=kind) for kind in kinds]
     with log.transaction() as transaction:
         head = transaction.lock_head()
         extension = writer.extend(transaction, head, entries, [encoded(entry) for entry in entries])
-    assert [(place.recorded_at - AT) // MICROSECOND for place in extension.places] == [0, 1, 1, 2, 2]
+    assert [(place.recorded_at - AT) // MICROSECOND for place in extension.places] == [0, 1, 1, 2, 3, 3, 4]
     assert [Entry.parse(leaf.entry).at for leaf in extension.leaves] == [p.recorded_at for p in extension.places]
     assert extension.head.last_recorded_at == extension.places[-1].recorded_at
     assert not extension.behind

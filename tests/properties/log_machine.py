@@ -266,6 +266,7 @@ class SqliteMachine(LogMachine):
 
     @rule(number=st.sampled_from([1, 5, 300]))
     def append_on_a_full_disk(self, number: int) -> None:
+        self.database.close()  # the limit is that of one connection, so there must be one only
         with self.database.write() as connection:
             pages = connection.sqlalchemy.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.sqlalchemy.exec_driver_sql(f"PRAGMA max_page_count={pages}")

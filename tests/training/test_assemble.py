@@ -127,6 +127,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said
         (0, "1e999", "is not a finite number"),
         (0, "1e307", "is too large or too near zero"),
         (0, "1e-200", "is too large or too near zero"),
+        (0, "0.1e-400", "is too large or too near zero"),
         (0, "1_000", "is not a finite number"),
         (0, "-1", "is outside the plausible range"),
         (0, "", "is missing"),

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
 import time
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.workflows.passphrase import MAX_BYTES, NICENESS, hash_passphrase, matches, problems_of
+from service.workflows.passphrase import MAX_BYTES, hash_passphrase, matches, problems_of
 
 SALT = b"s" * 32
 REFUSED = {
@@ -64,20 +60,6 @@ def test_only_the_passphrase_matches_however_it_was_typed() -> None:
     assert matches("final zwo\N{COMBINING DIAERESIS}lf Zeichen", SALT, kept)
     assert not matches("final zwölf zeichen", SALT, kept)
     assert not matches("final zwölf Zeichen", b"t" * 32, kept)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only to Linux a thread has a niceness of its own")
-def test_hashing_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[int] = []
-    scrypt = hashlib.scrypt
-
-    def watched(*args: Any, **kwargs: Any) -> bytes:
-        found.append(os.nice(0))
-        return scrypt(*args, **kwargs)
-
-    monkeypatch.setattr(hashlib, "scrypt", watched)
-    hash_passphrase("zwölf Zeichen", SALT)
-    assert found == [min(19, os.nice(0) + NICENESS)]
 
 
 def test_what_can_be_no_passphrase_never_matches_and_takes_as_long() -> None:

@@ -166,7 +166,7 @@ def test_a_revocation_takes_the_keys_first_and_says_so(services: Services, zoe: 
         ("key.revoked", own[1].key_id),
         ("person.revoked", zoe.person_id),
     ]
-    assert list_persons(services.database) == (replace(zoe, revoked_at="2026-03-04T12:00:01.000000Z"),)
+    assert list_persons(services.database) == (replace(zoe, revoked_at="2026-03-04T12:00:01.000001Z"),)
     in_force = [row.key_id for row in list_keys(services.database) if row.revoked_at is None]
     assert in_force == [others.key_id]
 
