@@ -65,7 +65,7 @@ MODEL_KINDS: Final = frozenset({
 warnings."""
 
 TURNING_KINDS: Final = MODEL_KINDS | {"key.revoked", "person.revoked"}
-"""After which something may be recorded no more, or only from which on."""
+"""What changes which version answers or whose key counts: everything else stands before or behind it in time too."""
 
 KINDS: Final = MODEL_KINDS | frozenset({
     "log.opened",
